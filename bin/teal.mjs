@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+// The launcher: plain JavaScript, because it must run on whatever Node the machine has (20 or newer).
+// Teal itself needs Node 24.15 or newer, which runs TypeScript as it is; npm brought one along
+// (package.json, optionalDependencies).
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const main = new URL('../src/main.ts', import.meta.url);
+const [major, minor] = process.versions.node.split('.').map(Number);
+
+if (major > 24 || (major === 24 && minor >= 15)) {
+  await import(main.href);
+} else {
+  const bundled = fileURLToPath(
+    new URL(`../node_modules/node-linux-${process.arch}/bin/node`, import.meta.url),
+  );
+  if (!existsSync(bundled)) {
+    console.error(
+      `teal: needs Node 24.15 or newer, this is ${process.version}, and none came with npm ci (is ${bundled} left out by --omit=optional?)`,
+    );
+    process.exit(1);
+  }
+  const child = spawn(bundled, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('exit', (code, signal) => {
+    process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 143);
+  });
+}

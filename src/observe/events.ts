@@ -1,0 +1,42 @@
+import type { Refusal } from '../errors.ts';
+import type { Log } from './log.ts';
+
+export type Service = 'smtp' | 'submission' | 'submissions' | 'imap' | 'imaps';
+
+/**
+ * One function for every business event: the log line is written here and nowhere else, and a counter joins it here
+ * when there are metrics. No argument may carry message content, a password, a token or a network address.
+ */
+export function createEvents(log: Log) {
+  return {
+    /** A session was turned away or ended by us. */
+    sessionRefused: (service: Service, session: string, refusal: Refusal) =>
+      log.info({ event: 'session-refused', service, session, code: refusal.code, detail: refusal.detail }),
+    /** The peer, or the network, broke the session. Ordinary; kept for finding faults. */
+    sessionFailed: (service: Service, session: string, error: Error) =>
+      log.debug({ event: 'session-failed', service, session, reason: error.message }),
+    loggedIn: (service: Service, session: string) => log.debug({ event: 'logged-in', service, session }),
+    /** `reason` says why an account was not made, or that the password was wrong. */
+    loginRefused: (reason: string) => log.info({ event: 'login-refused', reason }),
+    accountCreated: (address: string) => log.info({ event: 'account-created', address }),
+    messageReceived: (session: string, size: number, recipients: number) =>
+      log.info({ event: 'message-received', session, size, recipients }),
+    messageSubmitted: (session: string, size: number, recipients: number) =>
+      log.info({ event: 'message-submitted', session, size, recipients }),
+    messageRefused: (direction: 'incoming' | 'outgoing', session: string, refusal: Refusal) =>
+      log.info({ event: 'message-refused', direction, session, code: refusal.code, detail: refusal.detail }),
+    /** A recipient got nothing of an accepted message (until there are bounces). */
+    recipientDropped: (session: string, reason: 'unknown' | 'over-quota') =>
+      log.info({ event: 'recipient-dropped', session, reason }),
+    pushSent: (attempts: number) => log.debug({ event: 'push-sent', attempts }),
+    pushFailed: (attempts: number, reason: string) => log.info({ event: 'push-failed', attempts, reason }),
+    pushGivenUp: (attempts: number) => log.warn({ event: 'push-given-up', attempts }),
+    /** The notifier said 410: the device is gone. */
+    tokenDropped: () => log.info({ event: 'token-dropped' }),
+    storeUnavailable: (error: Error) => log.error({ event: 'store-unavailable', reason: error.message }),
+    /** A fault of ours: the only event that carries a stack. */
+    fault: (where: string, error: unknown) => log.error({ event: 'fault', where, err: error }),
+  };
+}
+
+export type Events = ReturnType<typeof createEvents>;
