@@ -1,0 +1,43 @@
+/**
+ * `npm test`: format, types, lint, then every test. Names each real peer that is not installed; with
+ * TEAL_REQUIRE_PEERS=1 (.ci/run) a missing one is a failure. Ends in the count of node's own test runner.
+ * Paths on the command line run those test files alone, without the checks.
+ */
+import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { leftOut } from './harness/peers.ts';
+
+/** One test may take this long; all of them together have ten minutes. */
+const TEST_TIMEOUT_MS = 180_000;
+
+function run(title: string, args: readonly string[]): void {
+  const started = performance.now();
+  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+  if (status !== 0) {
+    console.error(`${title}: failed`);
+    process.exit(status ?? 1);
+  }
+  if (title !== 'tests') console.log(`${title}: ok (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+}
+
+const chosen = process.argv.slice(2);
+if (chosen.length === 0) {
+  run('format', ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.']);
+  run('types', ['node_modules/@typescript/native/bin/tsc', '--noEmit']);
+  run('lint', ['node_modules/eslint/bin/eslint.js', '--max-warnings', '0', '.']);
+}
+
+const missing = leftOut();
+for (const line of missing) console.log(line);
+if (missing.length > 0 && process.env['TEAL_REQUIRE_PEERS'] === '1') {
+  console.error('tests: every peer must be here (TEAL_REQUIRE_PEERS=1)');
+  process.exit(1);
+}
+
+run('tests', [
+  '--test',
+  '--test-concurrency=2',
+  `--test-timeout=${TEST_TIMEOUT_MS}`,
+  '--test-reporter=spec',
+  ...(chosen.length > 0 ? chosen : globSync('test/**/*.test.ts').sort()),
+]);
