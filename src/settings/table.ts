@@ -1,0 +1,335 @@
+import { mailDomainType } from './mail-domain.ts';
+import { noted, optionalSetting, setting } from './setting.ts';
+import type { SettingsOf } from './setting.ts';
+import {
+  MEBIBYTE,
+  certAndKeyPaths,
+  decimalNumber,
+  freeText,
+  ipAddress,
+  mailAddress,
+  oneOf,
+  path,
+  port,
+  serverList,
+  size,
+  url,
+  wholeNumber,
+  yesNo,
+} from './value-types.ts';
+
+/**
+ * Every setting there is: parsing, defaults, ranges, `teal config show`, config/chatmail.example.ini and
+ * docs/settings.md come from here and from nowhere else. Keys and defaults are those of upstream's chatmail.ini
+ * wherever it has the setting (relay.md 1; upstream chatmaild/config.py).
+ */
+export const table = {
+  mail_domain: optionalSetting({
+    group: 'domain',
+    type: mailDomainType,
+    unset: 'a trial relay on this machine alone, for the domain `_teal.test`',
+    example: 'chat.example.org',
+    aliases: ['MAIL_DOMAIN'],
+    text:
+      'The domain of every address of this relay. A name that starts with an underscore, or a bare IPv4 address, ' +
+      'makes a relay with a self-signed certificate; addresses then end in the name, or in the IPv4 address in ' +
+      'square brackets. It cannot be changed once there is data.',
+  }),
+
+  max_user_send_per_minute: setting({
+    group: 'accounts',
+    type: wholeNumber(1, 100_000),
+    default: '60',
+    text: 'Messages that one account may send in a minute, on average.',
+  }),
+  max_user_send_burst_size: setting({
+    group: 'accounts',
+    type: wholeNumber(1, 100_000),
+    default: '10',
+    text: 'Messages that one account may send at once before max_user_send_per_minute counts.',
+  }),
+  max_user_recipients_per_hour: setting({
+    group: 'accounts',
+    type: wholeNumber(1, 100_000_000),
+    default: '10000',
+    text: 'Recipients that one account may write to within an hour, over all its messages.',
+  }),
+  max_mailbox_size: setting({
+    group: 'accounts',
+    type: size('mebibytes', MEBIBYTE, 1024 * 1024 * MEBIBYTE),
+    default: '500M',
+    text:
+      'Mail that one account may keep. The oldest messages go by themselves before that much is there, so that ' +
+      'mailboxes do not run full.',
+  }),
+  max_message_size: setting({
+    group: 'accounts',
+    type: size('bytes', 65_536, 256 * MEBIBYTE),
+    default: '31457280',
+    text: 'The largest message that is taken, in bytes.',
+  }),
+  delete_mails_after: setting({
+    group: 'accounts',
+    type: wholeNumber(1, 36_500, 'days'),
+    default: '20',
+    acts: false,
+    text: 'Days after which every message is deleted.',
+  }),
+  delete_large_after: setting({
+    group: 'accounts',
+    type: wholeNumber(1, 36_500, 'days'),
+    default: '7',
+    acts: false,
+    text: 'Days after which messages of more than 200000 bytes are deleted.',
+  }),
+  delete_inactive_users_after: setting({
+    group: 'accounts',
+    type: wholeNumber(1, 36_500, 'days'),
+    default: '90',
+    acts: false,
+    text: 'Days without a login after which an account is deleted with all its mail.',
+  }),
+  // RFC 5321 4.5.3.1.1: a local part has at most 64 octets.
+  username_min_length: setting({
+    group: 'accounts',
+    type: wholeNumber(1, 64),
+    default: '9',
+    text: 'The fewest characters before the @ of a new account. Delta Chat makes names of 9.',
+  }),
+  username_max_length: setting({
+    group: 'accounts',
+    type: wholeNumber(1, 64),
+    default: '9',
+    text: 'The most characters before the @ of a new account. Delta Chat makes names of 9.',
+  }),
+  password_min_length: setting({
+    group: 'accounts',
+    type: wholeNumber(1, 128),
+    default: '9',
+    text: 'The fewest characters in the password of a new account.',
+  }),
+
+  max_load_1m: setting({
+    group: 'system',
+    type: decimalNumber(0, 100_000),
+    default: '5',
+    acts: false,
+    text:
+      'No new accounts while the load average of the last minute is above this; those that exist go on working. ' +
+      'It counts processes that wait for the disk as well as for a CPU.',
+  }),
+  min_available_memory: setting({
+    group: 'system',
+    type: size('mebibytes', 0, 1024 * 1024 * MEBIBYTE),
+    default: '200M',
+    acts: false,
+    text: 'No new accounts while less memory than this is available.',
+  }),
+  min_free_disk_space: setting({
+    group: 'system',
+    type: size('mebibytes', 0, 1024 * 1024 * 1024 * MEBIBYTE),
+    default: '1G',
+    acts: false,
+    text: 'No new accounts while less than this is free on the disk of data_dir.',
+  }),
+  max_imap_connections: setting({
+    group: 'system',
+    type: wholeNumber(1, 1_000_000),
+    default: '10000',
+    text: 'IMAP connections open at the same time.',
+  }),
+  max_smtp_connections: setting({
+    group: 'system',
+    type: wholeNumber(1, 1_000_000),
+    default: '1000',
+    text: 'SMTP connections open at the same time, on each of the ports. One network address may hold a fifth of them.',
+  }),
+
+  tls_external_cert_and_key: setting({
+    group: 'certificates',
+    type: certAndKeyPaths,
+    default: '',
+    text:
+      'Two files in PEM, the certificate chain and its key, kept by something else, for instance certbot. ' +
+      'When empty, Teal makes a self-signed certificate and keeps it in data_dir.',
+  }),
+  acme_email: setting({
+    group: 'certificates',
+    type: mailAddress,
+    default: '',
+    acts: false,
+    aliases: ['ACME_EMAIL'],
+    text: 'Where the certificate authority may write to about the certificates of this relay.',
+  }),
+
+  listen_address: optionalSetting({
+    group: 'network',
+    type: ipAddress,
+    unset: 'every address of the machine',
+    example: '203.0.113.5',
+    text: 'The one address of this machine to listen on.',
+  }),
+  disable_ipv6: setting({
+    group: 'network',
+    type: yesNo,
+    default: 'false',
+    text: 'Listen on IPv4 addresses only. Without meaning where listen_address is given.',
+  }),
+  smtp_port: setting({
+    group: 'network',
+    type: port,
+    default: '25',
+    text: 'Mail from other servers (STARTTLS).',
+  }),
+  submission_port: setting({
+    group: 'network',
+    type: port,
+    default: '587',
+    text: 'Mail from users (STARTTLS).',
+  }),
+  submissions_port: setting({
+    group: 'network',
+    type: port,
+    default: '465',
+    text: 'Mail from users (TLS from the first byte).',
+  }),
+  imap_port: setting({
+    group: 'network',
+    type: port,
+    default: '143',
+    text: 'IMAP (STARTTLS).',
+  }),
+  imaps_port: setting({
+    group: 'network',
+    type: port,
+    default: '993',
+    text: 'IMAP (TLS from the first byte).',
+  }),
+  http_port: setting({
+    group: 'network',
+    type: port,
+    default: '80',
+    acts: false,
+    text: 'HTTP: the challenges of the certificate authority, and a redirect to HTTPS.',
+  }),
+  https_port: setting({
+    group: 'network',
+    type: port,
+    default: '443',
+    acts: false,
+    text: 'HTTPS: the web pages, new accounts, mail from other relays; IMAP and SMTP by ALPN.',
+  }),
+  dns_servers: setting({
+    group: 'network',
+    type: serverList,
+    default: '',
+    text:
+      'The DNS servers to ask, and no others. When empty, those of the machine (/etc/resolv.conf). ' +
+      'Each is host:port.',
+  }),
+
+  imap_compress: setting({
+    group: 'imap',
+    type: yesNo,
+    default: 'false',
+    text: 'Offer COMPRESS=DEFLATE (RFC 4978): fewer bytes on the wire, more memory for every connection.',
+  }),
+
+  data_dir: setting({
+    group: 'data',
+    type: path(),
+    default: 'data',
+    text:
+      'The directory with everything that must outlive a restart: mail, accounts, keys. ' +
+      'It is made when it is not there; a relative path starts where Teal was started.',
+  }),
+  store: setting({
+    group: 'data',
+    type: oneOf('sqlite'),
+    default: 'sqlite',
+    text: 'What keeps the mail: sqlite is a database in data_dir.',
+  }),
+  notifier_url: setting({
+    group: 'data',
+    type: url(),
+    default: 'https://notifications.delta.chat/notify',
+    text: 'Where the tokens of devices with new mail are posted, so that the app there wakes up.',
+  }),
+  log_level: setting({
+    group: 'data',
+    type: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+    default: 'info',
+    text: 'The least important events that are logged.',
+  }),
+
+  www_folder: setting({
+    group: 'web',
+    type: path(true),
+    default: '',
+    acts: false,
+    text: 'A directory with web pages of your own. When empty, the pages that come with Teal.',
+  }),
+  iroh_relay: optionalSetting({
+    group: 'web',
+    type: url(true),
+    unset: 'the relay that clients use by themselves',
+    example: 'https://iroh.example.org',
+    acts: false,
+    text:
+      'The iroh relay that clients are told to use for real-time channels of apps in a chat. ' +
+      'Empty: they are told none.',
+  }),
+
+  privacy_postal: setting({
+    group: 'privacy',
+    type: freeText,
+    default: '',
+    acts: false,
+    text: 'Postal address of the privacy contact. Further lines are indented.',
+  }),
+  privacy_mail: setting({
+    group: 'privacy',
+    type: mailAddress,
+    default: '',
+    text: 'Mail address of the privacy contact. Clients show it as the contact of the relay (METADATA /shared/admin).',
+  }),
+  privacy_pdo: setting({
+    group: 'privacy',
+    type: freeText,
+    default: '',
+    acts: false,
+    text: 'Postal address of the privacy data officer. Further lines are indented.',
+  }),
+  privacy_supervisor: setting({
+    group: 'privacy',
+    type: freeText,
+    default: '',
+    acts: false,
+    text: 'Postal address of the authority that supervises privacy. Further lines are indented.',
+  }),
+
+  filtermail_smtp_port: noted('one process filters mail, there is no port between its parts'),
+  filtermail_smtp_port_incoming: noted('one process filters mail, there is no port between its parts'),
+  filtermail_http_port: noted('one process filters mail, there is no port between its parts'),
+  filtermail_http_port_incoming: noted('one process filters mail, there is no port between its parts'),
+  filtermail_lmtp_port_transport: noted('one process sends mail, there is no port between its parts'),
+  filtermail_host: noted('one process filters mail, there is no port between its parts'),
+  postfix_host: noted('there is no Postfix'),
+  postfix_reinject_port: noted('there is no Postfix'),
+  postfix_reinject_port_incoming: noted('there is no Postfix'),
+  mailboxes_dir: noted('mail is kept in data_dir'),
+  passdb_path: noted('accounts are kept in data_dir'),
+  imap_rawlog: noted('what clients say is never logged'),
+  mtail_address: noted('nothing is counted from log files'),
+  turn_socket_path: noted('no TURN service is asked for credentials'),
+  passthrough_senders: noted('cleartext is let through for nobody; upstream removed the key in 1.11 as well'),
+  passthrough_recipients: noted(
+    'cleartext is let through to nobody; upstream removed the key in 1.11 as well',
+  ),
+} as const;
+
+/**
+ * The relay's settings, checked. Sizes are in bytes, `delete_…_after` in days, paths absolute. `mail_domain` is
+ * undefined when none is set: then Teal runs its trial.
+ */
+export type Settings = SettingsOf<typeof table>;
