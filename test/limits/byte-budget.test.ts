@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createByteBudget } from '../../src/limits/byte-budget.ts';
+
+test('bytes are set aside up to the limit and come back once', () => {
+  const budget = createByteBudget(100);
+  const first = budget.reserve(60);
+  assert.ok(first);
+  assert.equal(budget.reserve(41), undefined);
+  const second = budget.reserve(40);
+  assert.ok(second);
+  assert.equal(budget.reserve(1), undefined);
+  first();
+  first();
+  assert.equal(budget.reserve(61), undefined, 'given back once only');
+  assert.ok(budget.reserve(60));
+});
+
+test('nothing at all can always be set aside', () => {
+  const budget = createByteBudget(0);
+  assert.ok(budget.reserve(0));
+  assert.equal(budget.reserve(1), undefined);
+});
