@@ -1,0 +1,64 @@
+import type { Command, Flag } from './command.ts';
+import { configCheck } from './config-check.ts';
+import { configShow } from './config-show.ts';
+import { help } from './help.ts';
+import { version } from './version.ts';
+
+const configFlag: Flag = {
+  name: 'config',
+  value: 'FILE',
+  text: 'The file with the settings. Else the one that `TEAL_CONFIG` names, else `config/chatmail.ini` if it is there.',
+};
+
+/** Every command of `teal`, in the order of help and of docs/cli.md. */
+export const commands: readonly Command[] = [
+  {
+    name: 'serve',
+    flags: [
+      configFlag,
+      {
+        name: 'lan',
+        text: 'Let the trial listen on the network address of this machine, and show QR codes for phones.',
+      },
+    ],
+    summary: 'Run the relay, or a trial of it when no mail_domain is set',
+    text:
+      'Runs until it gets SIGINT or SIGTERM, then finishes what is under way and ends. Without `mail_domain` it is a ' +
+      'trial: it listens on high ports of this machine alone and shows how to log in.',
+    // Loaded when it is asked for: no other command has to load the mail server.
+    run: async (call) => (await import('./serve.ts')).serve(call),
+  },
+  {
+    name: 'config check',
+    flags: [configFlag],
+    summary: 'Check the settings',
+    text:
+      'Tells every problem in the settings, with file and line, and what is in them without an effect here. ' +
+      'It changes nothing, opens no port, and asks no other machine. The exit code is 0 when there is no problem.',
+    run: configCheck,
+  },
+  {
+    name: 'config show',
+    flags: [configFlag],
+    summary: 'Show the settings in effect and where each comes from',
+    text:
+      'Prints every setting with its value and, in brackets, where it comes from: the file with its line, the ' +
+      'environment, or the default. Secrets are hidden.',
+    run: configShow,
+  },
+  {
+    name: 'help',
+    words: { name: 'COMMAND', most: 2, text: 'The command to explain.' },
+    flags: [],
+    summary: 'List the commands, or explain one of them',
+    text: 'The same as `--help` behind a command.',
+    run: (call) => help(commands, call),
+  },
+  {
+    name: 'version',
+    flags: [],
+    summary: 'Print the versions of Teal and of Node',
+    text: 'The same as `teal --version`.',
+    run: version,
+  },
+];
