@@ -47,7 +47,7 @@ export function readArmor(
  */
 function isChecksum(body: Buffer, start: number, end: number): boolean {
   if (body[start - 1] !== LF || body[start] !== EQUALS) return false;
-  for (let at = start + 1; at <= start + 4; at++) if (at >= end || !isBase64(body[at])) return false;
+  for (let at = start + 1; at <= start + 4; at++) if (at >= end || !isBase64(body, at)) return false;
   for (let at = start + 5; at < end; at += 2) if (body[at] !== CR || body[at + 1] !== LF) return false;
   return true;
 }

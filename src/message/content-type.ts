@@ -112,10 +112,8 @@ function readParameter(scanner: Scanner, found: (problem: string) => void): Para
     if (quoted === undefined) found('quoted string that does not end');
     return { name, value: quoted ?? scanner.text.slice(start) };
   }
-  const start = scanner.at;
-  if (scanner.run(token) === '') found('parameter without a value');
-  scanner.at = start;
   const value = scanner.run(unquoted);
+  if (value === '') found('parameter without a value');
   for (let at = 0; at < value.length; at++) {
     if (token[value.charCodeAt(at)] !== 1) found('parameter value that needs quotes');
   }

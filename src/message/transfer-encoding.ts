@@ -75,12 +75,17 @@ function decodeQuotedPrintable(body: Buffer): Buffer | undefined {
       decoded[size++] = high * 16 + low;
       at += 3;
     } else {
-      if (byte !== TAB && (byte < SPACE || byte > 0x7e)) return undefined;
-      decoded[size++] = byte;
-      at++;
+      const run = at;
+      while (isLiteral(body[at])) at++;
+      if (at === run) return undefined;
+      size += body.copy(decoded, size, run, at);
     }
   }
   return decoded.subarray(0, size);
+}
+
+function isLiteral(byte: number | undefined): boolean {
+  return byte !== undefined && ((byte >= SPACE && byte <= 0x7e && byte !== EQUALS) || byte === TAB);
 }
 
 function hexDigit(byte: number | undefined): number | undefined {
