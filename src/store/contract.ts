@@ -141,6 +141,7 @@ export interface Mailboxes {
   create(account: AccountId, name: string, now: number): Promise<'created' | 'exists' | 'too-many'>;
   /** INBOX cannot be removed or renamed: the caller sees to it. */
   remove(id: MailboxId): Promise<'removed' | 'missing'>;
+  /** Those below it go with it (RFC 9051 6.3.6); `exists` where one of the new names is taken: then none is renamed. */
   rename(id: MailboxId, name: string): Promise<'renamed' | 'exists' | 'missing'>;
   subscribe(id: MailboxId, subscribed: boolean): Promise<void>;
 }
@@ -153,7 +154,10 @@ export const MAX_MAILBOXES = 100;
 export interface Message {
   readonly uid: number;
   readonly modseq: number;
-  /** System flags with their backslash in RFC 9051's spelling, keywords as first given. No \Recent. */
+  /**
+   * System flags with their backslash in RFC 9051's spelling, keywords as first given, at most `MAX_KEYWORDS` of them:
+   * what is more is left out. No \Recent, nor any other name with a backslash.
+   */
   readonly flags: readonly string[];
   readonly size: number;
   readonly headerSize: number;
@@ -202,7 +206,11 @@ export interface Messages {
   body(mailbox: MailboxId, uid: number): Promise<Body | undefined>;
 
   append(mailbox: MailboxId, message: NewMessage): Promise<Appended | 'over-quota' | 'missing'>;
-  /** Messages that are gone are passed over. `origin` comes back in the change, so that a session knows its own. */
+  /**
+   * Messages that are gone are passed over. `changed` has every other one that is not refused, as it is now,
+   * ascending; one whose flags were so already keeps its modseq and is in no change. `origin` comes back in the
+   * change, so that a session knows its own.
+   */
   storeFlags(
     mailbox: MailboxId,
     uids: readonly number[],
@@ -220,8 +228,10 @@ export interface Messages {
   ): Promise<Copied | 'over-quota' | 'missing'>;
 }
 
-/** UIDs in one call of `get` and `headers`. */
+/** UIDs in one call of `get` and `headers`. Of headers the caller asks for as many as it has memory for: `get` says their sizes. */
 export const MAX_UIDS_AT_ONCE = 500;
+/** Keywords of one message: clients use a handful; without a bound they would be room outside the quota. */
+export const MAX_KEYWORDS = 64;
 
 export interface NewMessage {
   readonly now: number;
@@ -348,8 +358,10 @@ export interface StoreOptions {
 }
 
 /**
- * Quota, as relay.md 6: a delivery that takes an account above 75 % first removes the oldest messages of INBOX down
- * to 70 %, but none younger than 24 hours; what still does not fit under the limit is over quota.
+ * Quota, as relay.md 6: a delivery (of `accept`) that takes an account above 75 % first removes the oldest messages of
+ * INBOX until it is at 70 % with the new one counted, but none that came into INBOX within the last 24 hours; what still
+ * does not fit under the limit is over quota, and then nothing is removed for it. One delivery removes about 200 at
+ * most unless it needs more to fit; the next ones go on.
  */
 export const QUOTA_TRIM_ABOVE = 0.75;
 export const QUOTA_TRIM_TO = 0.7;

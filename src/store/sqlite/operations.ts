@@ -1,0 +1,73 @@
+import {
+  createAccount,
+  removeAccount,
+  setAcceptsCleartext,
+  setPasswordHash,
+  touchAccount,
+} from './writes/accounts.ts';
+import { copy } from './writes/copy.ts';
+import { accept, append } from './writes/deliver.ts';
+import { expunge } from './writes/expunge.ts';
+import { storeFlags } from './writes/flags.ts';
+import {
+  createMailbox,
+  removeMailbox,
+  renameMailbox,
+  subscribeMailbox,
+  sweepRemoved,
+} from './writes/mailboxes.ts';
+import { addToken, claimJobs, settleJob } from './writes/push-jobs.ts';
+import { ping, setValue, setValueOnce } from './writes/values.ts';
+import { changedSince, body, expungedSince, headers, knownFiles, messagesByUid } from './reads/messages.ts';
+import { snapshot, status } from './reads/mailboxes.ts';
+import { accountRows } from './reads/accounts.ts';
+import type { Database } from './database.ts';
+
+/** Everything the writer thread can be asked: each takes the transaction and one argument that can be posted. */
+export const writes = {
+  accept,
+  append,
+  storeFlags,
+  expunge,
+  copy,
+  createAccount,
+  setPasswordHash,
+  touchAccount,
+  setAcceptsCleartext,
+  removeAccount,
+  createMailbox,
+  removeMailbox,
+  renameMailbox,
+  subscribeMailbox,
+  sweepRemoved,
+  addToken,
+  claimJobs,
+  settleJob,
+  setValue,
+  setValueOnce,
+  ping,
+};
+
+/** Everything the reader thread can be asked. */
+export const reads = {
+  accountRows,
+  snapshot,
+  status,
+  messagesByUid,
+  changedSince,
+  expungedSince,
+  headers,
+  body,
+  knownFiles,
+};
+
+export type Writes = typeof writes;
+export type WriteName = keyof Writes;
+export type WriteArgument<Name extends WriteName> = Parameters<Writes[Name]>[1];
+export type WriteResult<Name extends WriteName> = ReturnType<Writes[Name]>;
+
+type AfterDatabase<Read> = Read extends (database: Database, ...rest: infer Rest) => unknown ? Rest : never;
+export type Reads = typeof reads;
+export type ReadName = keyof Reads;
+export type ReadArguments<Name extends ReadName> = AfterDatabase<Reads[Name]>;
+export type ReadResult<Name extends ReadName> = ReturnType<Reads[Name]>;
