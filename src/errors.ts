@@ -31,6 +31,37 @@ export const refusals = {
     retry: 'later',
     meaning: 'The relay is being stopped or restarted.',
   },
+  connection_timeout: {
+    smtp: '421 4.4.2 Timeout, closing connection',
+    retry: 'later',
+    meaning: 'The client said nothing for too long: docs/architecture.md has the times.',
+  },
+  too_many_errors: {
+    smtp: '421 4.7.0 Too many errors, closing connection',
+    retry: 'later',
+    meaning: 'The client gave more wrong or refused commands in a row than any honest client does.',
+  },
+  command_line: {
+    smtp: '500 5.5.2 Error: {reason}',
+    retry: 'never',
+    meaning:
+      'A command line is longer than 2048 octets or does not end in CRLF (RFC 5321 2.3.8 and 4.5.3.1).',
+  },
+  command_sequence: {
+    smtp: '503 5.5.1 Error: {reason}',
+    retry: 'never',
+    meaning: 'The command does not fit here: MAIL within a transaction, RCPT or DATA without MAIL.',
+  },
+  command_arguments: {
+    smtp: '501 5.5.4 Error: {reason}',
+    retry: 'never',
+    meaning: 'The arguments of the command, or the value of a parameter, cannot be read.',
+  },
+  parameter_unknown: {
+    smtp: '555 5.5.4 Unsupported option: {option}',
+    retry: 'never',
+    meaning: 'MAIL or RCPT has a parameter of an extension that EHLO did not offer (RFC 5321 4.1.1.11).',
+  },
   authentication_required: {
     smtp: '530 5.7.0 Authentication required',
     retry: 'never',

@@ -135,7 +135,7 @@ class ReplyReader {
   #text = '';
   #lines: string[] = [];
   readonly #ready: SmtpReply[] = [];
-  readonly #asking: { resolve(reply: SmtpReply): void; reject(error: Error): void }[] = [];
+  readonly #asking: { resolve: (reply: SmtpReply) => void; reject: (error: Error) => void }[] = [];
   #open = 0;
   #error: Error | undefined;
   readonly #close = Promise.withResolvers<void>();
