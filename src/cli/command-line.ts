@@ -87,14 +87,17 @@ function unknownCommand(commands: readonly Command[], argv: readonly string[]): 
   if (first === undefined) return new UsageError('no command is given');
   if (first.startsWith('-')) return new UsageError(`the command comes before ${JSON.stringify(first)}`);
   const names = commands.map((command) => command.name);
-  const family = names.filter((name) => name.startsWith(`${first} `));
-  const second = argv[1]?.startsWith('-') ? undefined : argv[1];
-  if (family.length > 0 && second === undefined)
-    return new UsageError(`teal ${first} needs one more word: ${family.join(', ')}`);
-  const said = family.length > 0 ? `${first} ${second}` : first;
-  return new UsageError(
-    `unknown command ${JSON.stringify(said)}, the nearest is ${nearest(said, family.length > 0 ? family : names)}`,
+  const head = nearest(
+    first,
+    names.map((name) => name.replace(/ .*/, '')),
   );
+  const family = names.filter((name) => name.startsWith(`${head} `));
+  const second = argv[1]?.startsWith('-') ? undefined : argv[1];
+  if (family.length > 0 && head === first && second === undefined)
+    return new UsageError(`teal ${first} needs one more word: ${family.join(', ')}`);
+  const said = family.length > 0 && second !== undefined ? `${first} ${second}` : first;
+  const meant = family.length > 0 ? nearest(said, family) : head;
+  return new UsageError(`unknown command ${JSON.stringify(said)}, the nearest is ${meant}`);
 }
 
 function get(commands: readonly Command[], name: string): Command {

@@ -1,6 +1,7 @@
 import { nearest } from '../settings/nearest.ts';
 import { UsageError, exitCodes, synopsis } from './command.ts';
 import type { Call, Command, ExitCode } from './command.ts';
+import { TERMINAL_WIDTH, wrapped } from './wrap.ts';
 
 /** `teal help [COMMAND]` */
 export async function help(commands: readonly Command[], call: Call): Promise<ExitCode> {
@@ -38,36 +39,22 @@ function explained(command: Command): string {
       (flag) => [`--${flag.name}${flag.value ? ` ${flag.value}` : ''}`, flag.text] as const,
     ),
   ];
-  const parts = [[synopsis(command)], [`${command.summary}.`, ...wrapped(command.text)], columns(rows)];
+  const parts = [
+    [synopsis(command)],
+    [`${command.summary}.`, ...wrapped(command.text, TERMINAL_WIDTH)],
+    columns(rows),
+  ];
   return parts
     .filter((part) => part.length > 0)
     .map((part) => part.join('\n'))
     .join('\n\n');
 }
 
-/** Terminals are at least this wide. */
-const WIDTH = 80;
-
 function columns(rows: readonly (readonly [left: string, right: string])[]): string[] {
   const left = Math.max(0, ...rows.map(([text]) => text.length)) + 4;
   return rows.flatMap(([name, text]) =>
-    wrapped(text, WIDTH - left).map(
+    wrapped(text, TERMINAL_WIDTH - left).map(
       (line, index) => `  ${(index === 0 ? name : '').padEnd(left - 2)}${line}`,
     ),
   );
-}
-
-/** `text` without its back quotes in lines of at most `width` characters. */
-export function wrapped(text: string, width = WIDTH): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.replaceAll('`', '').split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line += (line === '' ? '' : ' ') + word;
-    }
-  }
-  return [...lines, line];
 }

@@ -2,7 +2,7 @@ import { DEFAULT_FILE, SECTION } from '../../settings/given.ts';
 import { settingsOf } from '../../settings/load.ts';
 import { groups } from '../../settings/setting.ts';
 import type { AnySetting, Table } from '../../settings/setting.ts';
-import { wrapped } from '../help.ts';
+import { wrapped } from '../wrap.ts';
 
 /** config/chatmail.example.ini: every setting, commented out, with its default. It loads as it is. */
 export function exampleFile(rows: Table): string {
