@@ -27,6 +27,7 @@ describe('a command line that can be understood', () => {
     ['help', 'help', {}, []],
     ['help config check', 'help', {}, ['config', 'check']],
     ['help -- --lan', 'help', {}, ['--lan']],
+    ['help -- -h', 'help', {}, ['-h']],
     ['--help', 'help', {}, []],
     ['-h', 'help', {}, []],
     ['config check --help', 'help', {}, ['config', 'check']],

@@ -204,6 +204,11 @@ describe('problems', () => {
     );
   });
 
+  test('of a value are not followed by others that compare its default', () => {
+    const problems = problemsOf(() => load('[params]\nimap_port = x\nimaps_port = 143\n'));
+    assert.equal(problems.length, 1, problems.join('\n'));
+  });
+
   test('an empty value is one where a value is needed', () => {
     for (const key of ['mail_domain', 'smtp_port', 'data_dir', 'notifier_url', 'max_mailbox_size'])
       assert.match(
