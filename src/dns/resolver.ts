@@ -1,0 +1,65 @@
+import { Resolver as SystemResolver } from 'node:dns/promises';
+
+/** The name does not exist or has no such record: DNS answered, and the answer is no. Asking again will not help. */
+export class DnsMissing extends Error {
+  override readonly name = 'DnsMissing';
+}
+
+/** DNS did not answer, or not usably (timeout, SERVFAIL, REFUSED …): it may tomorrow. */
+export class DnsTrouble extends Error {
+  override readonly name = 'DnsTrouble';
+}
+
+/** The questions Teal asks of DNS. Every method rejects with DnsMissing or DnsTrouble, and with nothing else. */
+export interface Resolver {
+  /** The TXT records of `name`, each as the strings it is made of; at least one record. */
+  txt(name: string): Promise<readonly string[][]>;
+}
+
+export interface ResolverOptions {
+  /** `address` or `address:port` (IPv6 in brackets before a port): when given, nobody else is asked. */
+  readonly servers?: readonly string[];
+  /** Milliseconds until a question that nobody answers is DnsTrouble, over all servers and tries. */
+  readonly timeoutMs: number;
+}
+
+/** Each server is asked twice: UDP packets get lost. */
+const TRIES = 2;
+
+/** c-ares waits twice as long in the second round, so that a server gets 1 + 2 times the first wait. */
+const WAITS_PER_SERVER = 3;
+
+/** What an authoritative "no" is called (node:dns); EBADNAME: no server could know a name that is none. */
+const missing = new Set(['ENOTFOUND', 'ENODATA', 'EBADNAME']);
+
+/**
+ * Asks `servers`, or those of the system. Nothing is kept: each call is a question. Throws where a server is not an
+ * address.
+ */
+export function createResolver({ servers, timeoutMs }: ResolverOptions): Resolver {
+  const known = servers ?? new SystemResolver().getServers();
+  const wait = Math.max(1, Math.floor(timeoutMs / (WAITS_PER_SERVER * Math.max(1, known.length))));
+  const system = new SystemResolver({
+    timeout: wait,
+    maxTimeout: (WAITS_PER_SERVER - 1) * wait,
+    tries: TRIES,
+  });
+  if (servers !== undefined) system.setServers(servers);
+
+  return {
+    async txt(name) {
+      const records = await system.resolveTxt(name).catch((error: unknown) => {
+        throw explain(name, error);
+      });
+      if (records.length === 0) throw new DnsMissing(`${name} TXT: no record`);
+      return records;
+    },
+  };
+}
+
+function explain(name: string, error: unknown): DnsMissing | DnsTrouble {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  return missing.has(code)
+    ? new DnsMissing(`${name} TXT: ${code}`, { cause: error })
+    : new DnsTrouble(`${name} TXT: ${code}`, { cause: error });
+}
