@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { deflateSync } from 'node:zlib';
 import * as openpgp from 'openpgp';
 import { readArmor } from '../../src/message/armor.ts';
-import { createPacketWalk } from '../../src/message/openpgp.ts';
+import { createPacketWalk, MAX_PACKETS_AND_CHUNKS } from '../../src/message/openpgp.ts';
 import { packet } from '../harness/encrypted-mail.ts';
 
 function walk(bytes: Buffer, sliceSize = bytes.length): string | undefined {
@@ -68,6 +68,15 @@ test('session keys and one SEIPD that ends with the data are an encrypted messag
     }
     assert.equal(walk(Buffer.concat([message, bytes(0)])), 'data after the encrypted packet', name);
   }
+});
+
+test('a message of more packets and chunks than any real one has is refused', () => {
+  const empty = packet(1, bytes());
+  const keys = (count: number) => Buffer.concat([Buffer.alloc(count * empty.length, empty), seipd]);
+  assert.equal(walk(keys(MAX_PACKETS_AND_CHUNKS - 1)), undefined);
+  assert.equal(walk(keys(MAX_PACKETS_AND_CHUNKS)), 'too many packets');
+  const chunks = new Array<number>(MAX_PACKETS_AND_CHUNKS).fill(0);
+  assert.equal(walk(Buffer.concat([pkesk, chunked(18, [9, ...chunks], 1)])), 'too many packets');
 });
 
 test('any other sequence of packets is refused', () => {
