@@ -100,8 +100,10 @@ export function parseList(reader: Reader): Command {
 /** RFC 5258 `option-extension = (option-standard-tag / option-vendor-tag) [SP option-value]`; the value is passed over. */
 function option(reader: Reader): string {
   const name = reader.word('an option');
-  reader.skipSpaces();
-  if (reader.peek() === '(') passOver(reader, 1);
+  if (reader.peekPastSpaces() === '(') {
+    reader.skipSpaces();
+    passOver(reader, 1);
+  }
   return name;
 }
 

@@ -62,6 +62,35 @@ export function parseSearch(uid: boolean, reader: Reader): Command {
   };
 }
 
+type ParseKey = (reader: Reader, budget: Budget, depth: number) => SearchKey;
+
+/** Keys with arguments; the blank before them is taken. */
+const withArguments = new Map<string, ParseKey>([
+  ['NOT', (reader, budget, depth) => ({ kind: 'not', key: searchKey(reader, budget, depth + 1) })],
+  ['OR', (reader, budget, depth) => ({ kind: 'or', keys: alternatives(reader, budget, depth + 1) })],
+  ['UID', (reader) => ({ kind: 'uids', set: reader.sequenceSet() })],
+  ['KEYWORD', (reader) => ({ kind: 'flag', flag: reader.atom('a keyword') })],
+  ['UNKEYWORD', (reader) => ({ kind: 'not', key: { kind: 'flag', flag: reader.atom('a keyword') } })],
+  ...(['before', 'on', 'since'] as const).flatMap((relation): [string, ParseKey][] => [
+    [relation.toUpperCase(), (reader) => ({ kind: 'internal-date', relation, day: date(reader) })],
+    [`SENT${relation.toUpperCase()}`, (reader) => ({ kind: 'sent-date', relation, day: date(reader) })],
+  ]),
+  ...(['larger', 'smaller'] as const).map((relation): [string, ParseKey] => [
+    relation.toUpperCase(),
+    (reader) => ({ kind: 'size', relation, size: reader.number('a size') }),
+  ]),
+  ...(['from', 'to', 'cc', 'bcc', 'subject'] as const).map((field): [string, ParseKey] => [
+    field.toUpperCase(),
+    (reader) => ({ kind: 'header', field, value: value(reader) }),
+  ]),
+  ['HEADER', headerKey],
+  ...(['body', 'text'] as const).map((kind): [string, ParseKey] => [
+    kind.toUpperCase(),
+    (reader, budget) => textKey(kind, reader, budget),
+  ]),
+  ['MODSEQ', (reader) => ({ kind: 'modseq', modseq: modseq(reader) })],
+]);
+
 /** RFC 9051 `search-key`; blanks after it are the caller's. Recursion is bounded by `MAX_DEPTH`. */
 function searchKey(reader: Reader, budget: Budget, depth: number): SearchKey {
   budget.keys += 1;
@@ -73,51 +102,22 @@ function searchKey(reader: Reader, budget: Budget, depth: number): SearchKey {
   const word = reader.word('a search key');
   const known = simple.get(word);
   if (known) return known;
+  const parse = withArguments.get(word);
+  if (!parse) throw new Problem('Unknown search key');
   reader.space();
-  switch (word) {
-    case 'NOT':
-      return { kind: 'not', key: searchKey(reader, budget, depth + 1) };
-    case 'OR':
-      return { kind: 'or', keys: alternatives(reader, budget, depth + 1) };
-    case 'UID':
-      return { kind: 'uids', set: reader.sequenceSet() };
-    case 'KEYWORD':
-      return { kind: 'flag', flag: reader.atom('a keyword') };
-    case 'UNKEYWORD':
-      return { kind: 'not', key: { kind: 'flag', flag: reader.atom('a keyword') } };
-    case 'BEFORE':
-    case 'ON':
-    case 'SINCE':
-      return { kind: 'internal-date', relation: relationOf(word), day: date(reader) };
-    case 'SENTBEFORE':
-    case 'SENTON':
-    case 'SENTSINCE':
-      return { kind: 'sent-date', relation: relationOf(word.slice(4)), day: date(reader) };
-    case 'LARGER':
-      return { kind: 'size', relation: 'larger', size: reader.number('a size') };
-    case 'SMALLER':
-      return { kind: 'size', relation: 'smaller', size: reader.number('a size') };
-    case 'FROM':
-    case 'TO':
-    case 'CC':
-    case 'BCC':
-    case 'SUBJECT':
-      return { kind: 'header', field: word.toLowerCase(), value: value(reader) };
-    case 'HEADER': {
-      const field = reader.astring('a header field name').toString('latin1').toLowerCase();
-      reader.space();
-      return { kind: 'header', field, value: value(reader) };
-    }
-    case 'BODY':
-    case 'TEXT':
-      budget.textKeys += 1;
-      if (budget.textKeys > MAX_TEXT_KEYS) throw new Problem('Too many text searches');
-      return { kind: word === 'BODY' ? 'body' : 'text', value: value(reader) };
-    case 'MODSEQ':
-      return { kind: 'modseq', modseq: modseq(reader) };
-    default:
-      throw new Problem('Unknown search key');
-  }
+  return parse(reader, budget, depth);
+}
+
+function headerKey(reader: Reader): SearchKey {
+  const field = reader.astring('a header field name').toString('latin1').toLowerCase();
+  reader.space();
+  return { kind: 'header', field, value: value(reader) };
+}
+
+function textKey(kind: 'body' | 'text', reader: Reader, budget: Budget): SearchKey {
+  budget.textKeys += 1;
+  if (budget.textKeys > MAX_TEXT_KEYS) throw new Problem('Too many text searches');
+  return { kind, value: value(reader) };
 }
 
 /** `OR a OR b OR c d` is one row of alternatives here, so that long chains do not get deep. The first OR is taken. */
@@ -136,10 +136,6 @@ function alternatives(reader: Reader, budget: Budget, depth: number): SearchKey[
 function allOf(keys: readonly SearchKey[]): SearchKey {
   const [only] = keys;
   return keys.length === 1 && only ? only : { kind: 'and', keys };
-}
-
-function relationOf(word: string): 'before' | 'on' | 'since' {
-  return word === 'BEFORE' ? 'before' : word === 'ON' ? 'on' : 'since';
 }
 
 /** RFC 9051 `date = date-text / DQUOTE date-text DQUOTE`. */

@@ -22,11 +22,11 @@ export function parseId(reader: Reader): Command {
 
 /** RFC 5161 `enable = "ENABLE" 1*(SP capability)`. */
 export function parseEnable(reader: Reader): Command {
+  reader.space();
   const capabilities: string[] = [];
   do {
-    reader.space();
+    if (capabilities.length === MAX_ENABLE) throw new Problem('Too many capabilities');
     capabilities.push(reader.word('a capability'));
-    if (capabilities.length > MAX_ENABLE) throw new Problem('Too many capabilities');
   } while (!reader.atEnd());
   return { name: 'ENABLE', capabilities };
 }

@@ -47,6 +47,13 @@ export class Reader {
     return this.#text.charAt(this.#at);
   }
 
+  /** The next character of the line that is no blank; '' before a literal and at the end. */
+  peekPastSpaces(): string {
+    let at = this.#at;
+    while (this.#text[at] === ' ') at += 1;
+    return this.#text.charAt(at);
+  }
+
   atLiteral(): boolean {
     return this.#at === this.#text.length && this.#piece + 1 < this.#pieces.length;
   }

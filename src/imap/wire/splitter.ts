@@ -190,6 +190,7 @@ export function createSplitter(options: {
     }
     const { part, ended } = queue.takeLine(limits.drain);
     dropped.passed += part.length;
+    if (dropped.passed > limits.drain) return refuse(tag, reply, true);
     dropped.tail = lastBytes(dropped.tail, part);
     if (!ended) return undefined;
     const marker = withLiterals ? literalMarker(withoutLineEnd(dropped.tail)) : undefined;
