@@ -18,6 +18,8 @@ export function createEvents(log: Log) {
     loggedIn: (service: Service, session: string) => log.debug({ event: 'logged-in', service, session }),
     /** `reason` says why an account was not made, or that the password was wrong. */
     loginRefused: (reason: string) => log.info({ event: 'login-refused', reason }),
+    /** More logins at once than we hash passwords for; `unavailable` was the answer. */
+    loginUnavailable: (reason: string) => log.warn({ event: 'login-unavailable', reason }),
     accountCreated: (address: string) => log.info({ event: 'account-created', address }),
     messageReceived: (session: string, size: number, recipients: number) =>
       log.info({ event: 'message-received', session, size, recipients }),
