@@ -14,11 +14,11 @@ export interface BrakeLimits {
 
 /** What the machine says now. A reading that throws does not count: upstream ignores what it cannot read. */
 export interface BrakeReadings {
-  load1m(): number;
+  readonly load1m: () => number;
   /** Bytes, within the limit of the container where there is one. */
-  availableMemory(): number;
+  readonly availableMemory: () => number;
   /** Bytes that we may still write. */
-  freeDiskSpace(): number;
+  readonly freeDiskSpace: () => number;
 }
 
 /** For `createLogin`'s `mayCreate`: why no account should be made now; undefined where one can. */

@@ -1,0 +1,229 @@
+import { hour, minute, second } from '../clock.ts';
+import type { Clock, Timer } from '../clock.ts';
+import type { Events } from '../observe/events.ts';
+import { StoreUnavailable } from '../store/contract.ts';
+import type { PushJob, PushOutcome, Store } from '../store/contract.ts';
+import type { Changes } from './changes.ts';
+import { postToken } from './post-token.ts';
+import type { PostResult } from './post-token.ts';
+
+export interface PushParts {
+  readonly store: Pick<Store, 'pushJobs'>;
+  readonly clock: Clock;
+  readonly changes: Pick<Changes, 'onPush'>;
+  /** notifier_url. */
+  readonly url: string;
+  readonly fetch: typeof globalThis.fetch;
+  readonly events: Pick<
+    Events,
+    'pushSent' | 'pushFailed' | 'pushGivenUp' | 'tokenDropped' | 'storeUnavailable' | 'fault'
+  >;
+  /** POSTs at once, each a connection to the notifier; 128 unless said: 2500 a second at 50 ms each. */
+  readonly slots?: number;
+}
+
+const SLOTS = 128;
+/** relay.md 5: how long a try may take while nobody needs its slot. */
+export const POST_TIMEOUT = minute;
+/** After this a try is cut off if all slots are taken and another token waits: so long can slow ones hold up others. */
+export const PATIENCE = 5 * second;
+/** What a burst is: within it there is one POST for a token; the notifier drops a second one (relay.md 5). */
+export const BURST = second;
+/** relay.md 5: seconds after each failed try; the fifth is the last. */
+export const RETRY_AFTER: readonly number[] = [8, 64, 512, 4096].map((seconds) => seconds * second);
+/** relay.md 5: from the newest message; news older than that is no news. */
+export const MAX_AGE = 5 * hour;
+
+/** A claim outlives its try, the wait for the end of the burst and a slow store. */
+const LEASE = POST_TIMEOUT + 30 * second;
+/** Jobs fetched at once: no more than can be begun in one turn of the loop without anybody noticing. */
+const MAX_CLAIMED_AT_ONCE = 32;
+/** Tokens whose burst is waited out at once; past it a POST too many is the smaller evil. */
+const MAX_QUIET = 10_000;
+/** Between two looks where the store says "due" but gives nothing, and after its first failure. */
+const SHORT_WAIT = second;
+/** After more failures: push is late by this at most when the store is back. */
+const LONGEST_STORE_WAIT = 8 * second;
+/** Jobs left behind by another process of the cluster are found without a word of the bus. */
+const LONGEST_WAIT = minute;
+
+/**
+ * The notifier's client: POSTs the token of every push job that is due and settles the job (relay.md 5). Each try has a
+ * slot of its own, so a slow or dead token holds up nobody; where all slots are taken, the oldest try past its patience
+ * makes room. Jobs live in the store: what is not settled at the end is tried again after the next start.
+ */
+export function createPush(parts: PushParts): AsyncDisposable {
+  const { store, clock, changes, url, fetch, events, slots = SLOTS } = parts;
+  /** Tries under way, the oldest first. */
+  const tries = new Set<Try>();
+  /** Tokens that were reached and wait for the end of their burst. */
+  const quiet = new Set<() => void>();
+  /** All that must have ended before the store may be closed. */
+  const unfinished = new Set<Promise<void>>();
+  let ended = false;
+  let looking = false;
+  let lookAgain = false;
+  let timer: Timer | undefined;
+  let storeFailures = 0;
+
+  const track = (work: Promise<void>) => {
+    const ending = work.finally(() => unfinished.delete(ending));
+    unfinished.add(ending);
+  };
+
+  // ---- looking for jobs ----
+
+  /** Looks for due jobs now, or once more when a look is under way: never two at once. */
+  const look = () => {
+    if (ended) return;
+    if (looking) {
+      lookAgain = true;
+      return;
+    }
+    looking = true;
+    lookAgain = false;
+    timer?.[Symbol.dispose]();
+    timer = undefined;
+    track(
+      lookOnce()
+        .then((wait) => {
+          storeFailures = 0;
+          return wait;
+        }, storeFailed)
+        .then((wait) => {
+          looking = false;
+          if (ended) return;
+          if (lookAgain && storeFailures === 0) look();
+          else timer = clock.after(wait, look);
+        }),
+    );
+  };
+
+  /** Starts what can be started; answers with how long nothing more is to be done unless something happens. */
+  const lookOnce = async (): Promise<number> => {
+    while (!ended) {
+      const free = slots - tries.size;
+      if (free <= 0) return (await isJobDue()) ? makeRoom() : LONGEST_WAIT;
+      const jobs = await store.pushJobs.claim(clock.now(), Math.min(free, MAX_CLAIMED_AT_ONCE), LEASE);
+      for (const job of jobs) track(handle(job));
+      if (jobs.length > 0) continue;
+      const due = await store.pushJobs.nextDue();
+      if (due === undefined) return LONGEST_WAIT;
+      const wait = due - clock.now();
+      return wait > 0 ? Math.min(wait, LONGEST_WAIT) : SHORT_WAIT;
+    }
+    return LONGEST_WAIT;
+  };
+
+  const isJobDue = async () => ((await store.pushJobs.nextDue()) ?? Infinity) <= clock.now();
+
+  /** Cuts off the oldest try if it has had its time; its end looks again. One at a time: one job is known to wait. */
+  const makeRoom = (): number => {
+    const [oldest] = tries;
+    if (oldest === undefined || oldest.cut.signal.aborted) return LONGEST_WAIT;
+    const wait = oldest.startedAt + PATIENCE - clock.now();
+    if (wait > 0) return wait;
+    oldest.cut.abort('cut off for others');
+    return LONGEST_WAIT;
+  };
+
+  const storeFailed = (error: unknown): number => {
+    report(error);
+    return Math.min(SHORT_WAIT * 2 ** storeFailures++, LONGEST_STORE_WAIT);
+  };
+
+  const report = (error: unknown) => {
+    if (error instanceof StoreUnavailable) events.storeUnavailable(error);
+    else events.fault('push', error);
+  };
+
+  // ---- one job ----
+
+  const handle = async (job: PushJob): Promise<void> => {
+    const startedAt = clock.now();
+    const result = await post(job, startedAt);
+    if (result.kind === 'sent') await burstOver(startedAt + BURST);
+    try {
+      await store.pushJobs.settle(job, outcomeOf(job, result, startedAt));
+    } catch (error) {
+      // The lease ends by itself; then it is tried again.
+      report(error);
+    }
+    look();
+  };
+
+  /** The slot is free again when this is over. */
+  const post = async (job: PushJob, startedAt: number): Promise<PostResult> => {
+    const attempt: Try = { startedAt, cut: new AbortController() };
+    tries.add(attempt);
+    using _timeout = clock.after(POST_TIMEOUT, () => attempt.cut.abort('time-out'));
+    if (ended) attempt.cut.abort('shutting down');
+    const result = await postToken(fetch, url, job.token, attempt.cut.signal);
+    tries.delete(attempt);
+    look();
+    return result;
+  };
+
+  /** Until then the job stays claimed, so that more messages mark it instead of making another. */
+  const burstOver = async (at: number): Promise<void> => {
+    const wait = at - clock.now();
+    if (ended || wait <= 0 || quiet.size >= MAX_QUIET) return;
+    await new Promise<void>((resolve) => {
+      const over = () => {
+        quiet.delete(over);
+        rest[Symbol.dispose]();
+        resolve();
+      };
+      const rest = clock.after(wait, over);
+      quiet.add(over);
+    });
+  };
+
+  const outcomeOf = (job: PushJob, result: PostResult, startedAt: number): PushOutcome => {
+    const againAt = startedAt + BURST;
+    const attempts = job.attempts + 1;
+    if (result.kind === 'sent') {
+      events.pushSent(attempts);
+      return { kind: 'done', againAt };
+    }
+    if (result.kind === 'gone') {
+      events.tokenDropped();
+      return { kind: 'gone' };
+    }
+    events.pushFailed(attempts, result.reason);
+    const at = nextTry(job, clock.now());
+    if (at !== undefined) return { kind: 'retry', at, againAt };
+    events.pushGivenUp(attempts);
+    return { kind: 'give-up', againAt };
+  };
+
+  const stopListening = changes.onPush(() => {
+    // While the store does not answer its timer sets the pace.
+    if (storeFailures === 0) look();
+  });
+  look();
+
+  return {
+    /** Claims nothing more, cuts off what is under way (to be tried again) and resolves when all is settled. */
+    async [Symbol.asyncDispose]() {
+      ended = true;
+      stopListening();
+      timer?.[Symbol.dispose]();
+      for (const { cut } of tries) cut.abort('shutting down');
+      for (const over of [...quiet]) over();
+      while (unfinished.size > 0) await Promise.all(unfinished);
+    },
+  };
+}
+
+interface Try {
+  readonly startedAt: number;
+  readonly cut: AbortController;
+}
+
+/** When a job that failed at `now` is tried again; undefined where it is given up. */
+export function nextTry(job: Pick<PushJob, 'attempts' | 'since'>, now: number): number | undefined {
+  const wait = RETRY_AFTER[job.attempts];
+  if (wait === undefined || now + wait > job.since + MAX_AGE) return undefined;
+  return now + wait;
+}
