@@ -65,12 +65,13 @@ function authenticate(
   events: Events,
 ): NonNullable<SMTPServerOptions['onAuth']> {
   return (auth, session, done) => {
-    const { username = '', password = '', authzid = '' } = auth;
+    const { username = '', authzid = '' } = auth;
     // RFC 4616 2: to act as somebody else is a right that nobody has here.
     if (authzid !== '' && authzid.toLowerCase() !== username.toLowerCase()) {
       return done(asError(refuse('authentication_failed', 'acts for another')));
     }
-    login(username, password).then(
+    // relay.md 6: a login that only sends does not keep an account alive.
+    login(username, auth.password ?? '', { countsAsUse: false }).then(
       (outcome) => {
         if (outcome.kind === 'refused') return done(asError(refuse('authentication_failed', outcome.reason)));
         if (outcome.kind === 'unavailable') return done(asError(refuse('login_unavailable', outcome.reason)));

@@ -26,6 +26,8 @@ export interface SmtpClient extends AsyncDisposable {
   command(line: string): Promise<SmtpReply>;
   /** STARTTLS and the handshake. */
   startTls(options?: ConnectionOptions): Promise<void>;
+  /** The handshake alone, for a test that sends STARTTLS itself. */
+  handshake(options?: ConnectionOptions): Promise<void>;
   /** AUTH PLAIN with an initial response. */
   login(address: string, password: string): Promise<SmtpReply>;
   /** MAIL, RCPT for each, DATA and the message (dot-stuffed here); the first reply that is no success, or the last. */
@@ -80,6 +82,9 @@ export async function openSmtp({ port, tls, tlsOptions, from }: SmtpClientOption
     },
     async startTls(more = {}) {
       expect(await client.command('STARTTLS'), 220);
+      await client.handshake(more);
+    },
+    async handshake(more = {}) {
       socket = await upgrade(socket, replies, more);
     },
     login: (address, password) =>

@@ -1,0 +1,26 @@
+import { webcrypto } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+import type { KeyPair } from '../../src/tls/certificate.ts';
+
+/** A fresh P-256 key with a certificate of its own for `name`, good for a day around now. */
+export async function selfSigned(name = '_teal.test'): Promise<KeyPair> {
+  x509.cryptoProvider.set(webcrypto as Crypto);
+  const keys = await webcrypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
+    'sign',
+    'verify',
+  ]);
+  const day = 24 * 3600 * 1000;
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: [{ CN: [name] }],
+    keys,
+    notBefore: new Date(Date.now() - day),
+    notAfter: new Date(Date.now() + day),
+    signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+    extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: name }])],
+  });
+  const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
+  return {
+    key: `-----BEGIN PRIVATE KEY-----\n${key.toString('base64')}\n-----END PRIVATE KEY-----\n`,
+    cert: certificate.toString('pem'),
+  };
+}
