@@ -132,7 +132,8 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
 }
 
 function spawnThread(entry: URL, data: ThreadData): Worker {
-  return new Worker(entry, { workerData: data });
+  // Not the flags of the process: some (--input-type) keep a thread from starting.
+  return new Worker(entry, { workerData: data, execArgv: [] });
 }
 
 /** Lets work in until `finish`, which waits for what is under way. */
