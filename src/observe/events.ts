@@ -9,6 +9,9 @@ export type Service = 'smtp' | 'submission' | 'submissions' | 'imap' | 'imaps';
  */
 export function createEvents(log: Log) {
   return {
+    /** Every listener serves; the ports are those bound. */
+    ready: (domain: string, ports: Readonly<Record<string, number>>) =>
+      log.info({ event: 'ready', domain, ports }),
     /** A session was turned away or ended by us. */
     sessionRefused: (service: Service, session: string, refusal: Refusal) =>
       log.info({ event: 'session-refused', service, session, code: refusal.code, detail: refusal.detail }),

@@ -113,7 +113,6 @@ export const table = {
     group: 'system',
     type: decimalNumber(0, 100_000),
     default: '5',
-    acts: false,
     text:
       'No new accounts while the load average of the last minute is above this; those that exist go on working. ' +
       'It counts processes that wait for the disk as well as for a CPU.',
@@ -122,14 +121,12 @@ export const table = {
     group: 'system',
     type: size('mebibytes', 0, 1024 * 1024 * MEBIBYTE),
     default: '200M',
-    acts: false,
     text: 'No new accounts while less memory than this is available.',
   }),
   min_free_disk_space: setting({
     group: 'system',
     type: size('mebibytes', 0, 1024 * 1024 * 1024 * MEBIBYTE),
     default: '1G',
-    acts: false,
     text: 'No new accounts while less than this is free on the disk of data_dir.',
   }),
   max_imap_connections: setting({

@@ -14,7 +14,12 @@ export function trialBanner(options: {
   const { ports } = memory;
   const links = memory.accounts.flatMap((account, index) => {
     const link = loginLink(account, host, ports);
-    return [`  ${index + 1}. ${account.address}`, `     ${link}`, ...(qr ? ['', renderUnicodeCompact(link)] : []), ''];
+    return [
+      `  ${index + 1}. ${account.address}`,
+      `     ${link}`,
+      ...(qr ? ['', renderUnicodeCompact(link)] : []),
+      '',
+    ];
   });
   return [
     '',

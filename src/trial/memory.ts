@@ -27,7 +27,9 @@ export async function recallTrial(path: string): Promise<TrialMemory | undefined
   try {
     return JSON.parse(text) as TrialMemory;
   } catch (cause) {
-    throw new Error(`${path} is damaged; delete it to let the trial choose ports and accounts again`, { cause });
+    throw new Error(`${path} is damaged; delete it to let the trial choose ports and accounts again`, {
+      cause,
+    });
   }
 }
 

@@ -1,0 +1,73 @@
+import type { DkimCheck } from '../authenticity/check.ts';
+import type { Clock } from '../clock.ts';
+import type { Filter } from '../filter/filter.ts';
+import { cleanDelivery } from '../filter/privacy.ts';
+import { parseHeader } from '../message/header.ts';
+import type { Events } from '../observe/events.ts';
+import type { Store } from '../store/contract.ts';
+import { answering, reportDropped } from './answer.ts';
+import { planDelivery } from './deliver.ts';
+import { judgeOrigin } from './origin.ts';
+import { findLocalRecipients } from './recipients.ts';
+import { accepted, refused } from './verdict.ts';
+import type { TakeMessage } from './verdict.ts';
+
+export interface ReceiveParts {
+  /** What stands behind the @ of our addresses. */
+  readonly domain: string;
+  readonly store: Pick<Store, 'accept' | 'accounts'>;
+  readonly filter: Pick<Filter, 'judgeIncoming'>;
+  readonly checkDkim: DkimCheck;
+  readonly clock: Clock;
+  readonly events: Events;
+}
+
+/**
+ * A message arrives from outside: the walk of docs/architecture.md from step 6 on. The session has seen to the rest:
+ * TLS, recipients that are ours, size, line endings.
+ */
+export function createReceive({
+  domain,
+  store,
+  filter,
+  checkDkim,
+  clock,
+  events,
+}: ReceiveParts): TakeMessage {
+  return answering('incoming', events, async (envelope, message) => {
+    const header = parseHeader(message);
+    const { accounts, unknown } = await findLocalRecipients(envelope.recipients, domain, store.accounts);
+
+    // Its form before its origin, as upstream: what is refused anyway costs no question to DNS.
+    const form = await filter.judgeIncoming({
+      message,
+      header,
+      acceptsCleartext: accounts.map((account) => account.acceptsCleartext),
+    });
+    if (!form.ok) return refused(form.refusal);
+
+    const origin = await judgeOrigin(form.author, envelope.peer, message, checkDkim);
+    if (!origin.ok) return refused(origin.refusal);
+
+    // An unknown recipient is never refused beside valid ones: other relays drop the whole message then (relay.md 3).
+    if (accounts.length === 0) {
+      reportDropped(events, envelope, unknown);
+      return accepted;
+    }
+
+    const plan = planDelivery(
+      {
+        message: cleanDelivery(message, header),
+        author: form.author,
+        encrypted: form.as === 'encrypted',
+        recipients: accounts,
+      },
+      clock.now(),
+    );
+    const outcome = await store.accept(plan); // Durable from here on: now, and not before, we may say 250.
+
+    reportDropped(events, envelope, unknown, outcome);
+    events.messageReceived(envelope.session, message.length, accounts.length);
+    return accepted;
+  });
+}

@@ -1,0 +1,54 @@
+import type { Clock } from '../clock.ts';
+import type { Filter } from '../filter/filter.ts';
+import { cleanSubmission } from '../filter/privacy.ts';
+import { parseHeader } from '../message/header.ts';
+import type { Events } from '../observe/events.ts';
+import type { Store } from '../store/contract.ts';
+import { answering, reportDropped } from './answer.ts';
+import { planDelivery } from './deliver.ts';
+import { findLocalRecipients } from './recipients.ts';
+import { accepted, refused } from './verdict.ts';
+import type { TakeMessage } from './verdict.ts';
+
+export interface SubmitParts {
+  /** What stands behind the @ of our addresses. */
+  readonly domain: string;
+  readonly store: Pick<Store, 'accept' | 'accounts'>;
+  readonly filter: Pick<Filter, 'judgeOutgoing'>;
+  readonly clock: Clock;
+  readonly events: Events;
+}
+
+/**
+ * A user sends a message: the walk of docs/architecture.md from step 5 on. The session has seen to the rest: TLS,
+ * login, that MAIL FROM is the login, rates, size, line endings.
+ */
+export function createSubmit({ domain, store, filter, clock, events }: SubmitParts): TakeMessage {
+  return answering('outgoing', events, async (envelope, message) => {
+    const { sender, recipients } = envelope;
+    const header = parseHeader(message);
+    const form = await filter.judgeOutgoing({ message, header, sender, recipients });
+    if (!form.ok) return refused(form.refusal);
+
+    const { accounts, unknown } = await findLocalRecipients(recipients, domain, store.accounts);
+    if (accounts.length === 0) {
+      reportDropped(events, envelope, unknown);
+      return accepted;
+    }
+
+    const plan = planDelivery(
+      {
+        message: cleanSubmission(message, header),
+        author: form.author,
+        encrypted: form.as === 'encrypted',
+        recipients: accounts,
+      },
+      clock.now(),
+    );
+    const outcome = await store.accept(plan); // Durable from here on: now, and not before, we may say 250.
+
+    reportDropped(events, envelope, unknown, outcome);
+    events.messageSubmitted(envelope.session, message.length, accounts.length);
+    return accepted;
+  });
+}

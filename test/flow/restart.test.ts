@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { DeltaChat, secureJoin, withoutCore } from '../harness/delta-chat.ts';
+import { testDomain } from '../harness/relay.ts';
+import { TealProcess } from '../harness/teal-process.ts';
+
+const KILLS = 3;
+const MESSAGES_BETWEEN = 6;
+
+/** Ports that nobody had a moment ago: the relay must come back on the same ones. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer();
+      return new Promise<typeof server>((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+test(
+  'kill -9 in the middle of a chat loses nothing that was acknowledged, and the clients go on',
+  { skip: withoutCore('newest') },
+  async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'teal-restart-'));
+    const [smtp, submission, submissions, imap, imaps] = await freePorts(5);
+    const env = {
+      MAIL_DOMAIN: testDomain,
+      TEAL_DATA_DIR: join(dir, 'data'),
+      TEAL_LISTEN_ADDRESS: '127.0.0.1',
+      TEAL_SMTP_PORT: String(smtp),
+      TEAL_SUBMISSION_PORT: String(submission),
+      TEAL_SUBMISSIONS_PORT: String(submissions),
+      TEAL_IMAP_PORT: String(imap),
+      TEAL_IMAPS_PORT: String(imaps),
+      TEAL_DNS_SERVERS: '127.0.0.1:9',
+      TEAL_NOTIFIER_URL: 'http://127.0.0.1:9/notify',
+      TEAL_MAX_LOAD_1M: '100000',
+      TEAL_MAX_USER_SEND_PER_MINUTE: '6000',
+    };
+    let teal = await TealProcess.start({ cwd: dir, env });
+    const servers = { imapPort: teal.ports.imaps_port, smtpPort: teal.ports.submissions_port };
+    await using core = await DeltaChat.start();
+    try {
+      const alice = await core.account(`aliceslow@${testDomain}`, 'a password of alice', servers);
+      const bob = await core.account(`bobbyfast@${testDomain}`, 'a password of bob', servers);
+      // No pause between messages: the kill shall find some on their way.
+      await core.rpc('batch_set_config', bob, { bot: '1' });
+      const chat = await secureJoin({ core, id: alice }, { core, id: bob });
+
+      const sent: string[] = [];
+      const acknowledged: string[] = [];
+      const received = new Set<string>();
+      const all = Promise.withResolvers<void>();
+      const total = KILLS * MESSAGES_BETWEEN * 2;
+      const listen = core.wait(
+        alice,
+        'IncomingMsg',
+        async (event) => {
+          const { text } = await core.rpc<{ text: string }>('get_message', alice, event['msgId']);
+          if (text.startsWith('message ')) received.add(text);
+          if (received.size === total) all.resolve();
+          return received.size === total;
+        },
+        120_000,
+      );
+      const send = async () => {
+        const text = `message ${sent.length}`;
+        sent.push(text);
+        const delivered = core.wait(bob, 'MsgDelivered', (event) => event['msgId'] === id, 120_000);
+        const id = await core.rpc<number>('misc_send_text_message', bob, chat, text);
+        return { delivered: delivered.then(() => acknowledged.push(text)) };
+      };
+
+      const deliveries: Promise<unknown>[] = [];
+      const sendSome = async () => {
+        for (let count = 0; count < MESSAGES_BETWEEN; count++) deliveries.push((await send()).delivered);
+      };
+      for (let kill = 0; kill < KILLS; kill++) {
+        await sendSome();
+        // The first of them is acknowledged, the others are anywhere between client and disk.
+        await deliveries.at(-MESSAGES_BETWEEN);
+        await teal.end('SIGKILL');
+        await sendSome();
+        teal = await TealProcess.start({ cwd: dir, env });
+        // The client would wait up to a minute before it tries again (probe.md 2.3).
+        for (const id of [alice, bob]) {
+          await core.rpc('stop_io', id);
+          await core.rpc('start_io', id);
+        }
+      }
+      await Promise.all(deliveries);
+      await Promise.race([all.promise, listen]);
+      assert.deepEqual([...received].sort(), [...sent].sort());
+      assert.equal(acknowledged.length, total);
+    } finally {
+      await teal[Symbol.asyncDispose]();
+      await rm(dir, { recursive: true, force: true });
+    }
+  },
+);
