@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { connect as connectTcp } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
+import type { SecureVersion } from 'node:tls';
 import { createDeflateRaw, createInflateRaw, constants } from 'node:zlib';
 
 /** One response of the server: its line without CRLF, as latin1; literals stand in it as they came. */
@@ -49,16 +50,23 @@ export interface ImapClientOptions {
   /** TLS from the start. */
   readonly tls?: boolean;
   readonly alpn?: readonly string[];
+  readonly maxVersion?: SecureVersion;
 }
 
 /** Connects to 127.0.0.1 and reads the greeting. Certificates are not checked. */
-export async function connectImap({ port, tls = false, alpn }: ImapClientOptions): Promise<ImapClient> {
+export async function connectImap({
+  port,
+  tls = false,
+  alpn,
+  maxVersion,
+}: ImapClientOptions): Promise<ImapClient> {
   let socket: Socket = tls
     ? connectTls({
         port,
         host: '127.0.0.1',
         rejectUnauthorized: false,
         ...(alpn && { ALPNProtocols: [...alpn] }),
+        ...(maxVersion && { maxVersion }),
       })
     : connectTcp(port, '127.0.0.1');
   socket.setNoDelay(true);
@@ -66,13 +74,27 @@ export async function connectImap({ port, tls = false, alpn }: ImapClientOptions
   let failure: Error | undefined;
   let ended = false;
   let buffered: Buffer = Buffer.alloc(0);
+  /** Behind `buffered`; put together only where somebody looks. */
+  let arrived: Buffer[] = [];
+  let size = 0;
+  const gather = () => {
+    if (arrived.length > 0) buffered = Buffer.concat([buffered, ...arrived]);
+    arrived = [];
+  };
+  const cut = (length: number, skip = 0) => {
+    const bytes = buffered.subarray(0, length);
+    buffered = buffered.subarray(length + skip);
+    size -= length + skip;
+    return bytes;
+  };
   let wake = () => {};
   let source: Duplex = socket;
   let sink: Duplex = socket;
 
   const listen = (stream: Duplex) => {
     stream.on('data', (chunk: Buffer) => {
-      buffered = Buffer.concat([buffered, chunk]);
+      arrived.push(chunk);
+      size += chunk.length;
       wake();
     });
     stream.on('error', (error: Error) => {
@@ -87,9 +109,9 @@ export async function connectImap({ port, tls = false, alpn }: ImapClientOptions
   };
   listen(socket);
 
-  const take = async (cut: () => Buffer | undefined): Promise<Buffer> => {
+  const take = async (attempt: () => Buffer | undefined): Promise<Buffer> => {
     for (;;) {
-      const bytes = cut();
+      const bytes = attempt();
       if (bytes) return bytes;
       if (ended) throw failure ?? new Error('connection ended');
       await new Promise<void>((resolve) => {
@@ -99,18 +121,15 @@ export async function connectImap({ port, tls = false, alpn }: ImapClientOptions
   };
   const takeLine = () =>
     take(() => {
+      gather();
       const at = buffered.indexOf('\r\n');
-      if (at < 0) return undefined;
-      const line = buffered.subarray(0, at);
-      buffered = buffered.subarray(at + 2);
-      return line;
+      return at < 0 ? undefined : cut(at, 2);
     });
-  const takeBytes = (size: number) =>
+  const takeBytes = (length: number) =>
     take(() => {
-      if (buffered.length < size) return undefined;
-      const bytes = buffered.subarray(0, size);
-      buffered = buffered.subarray(size);
-      return bytes;
+      if (size < length) return undefined;
+      gather();
+      return cut(length);
     });
 
   const next = async (): Promise<ImapResponse> => {
@@ -118,9 +137,9 @@ export async function connectImap({ port, tls = false, alpn }: ImapClientOptions
     const literals: Buffer[] = [];
     for (;;) {
       text += (await takeLine()).toString('latin1');
-      const size = /\{(\d+)\}$/.exec(text)?.[1];
-      if (size === undefined) return { text, literals };
-      const literal = await takeBytes(Number(size));
+      const length = /\{(\d+)\}$/.exec(text)?.[1];
+      if (length === undefined) return { text, literals };
+      const literal = await takeBytes(Number(length));
       literals.push(literal);
       text += `\r\n${literal.toString('latin1')}`;
     }

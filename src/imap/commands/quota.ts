@@ -8,7 +8,7 @@ const ROOT = 'User quota';
 /** RFC 9208 4.1.2. */
 export async function getQuota(root: string, context: Context): Promise<Reply> {
   if (root !== ROOT) return no('No such quota root', 'NONEXISTENT');
-  await writeQuota(context);
+  context.write(await quotaLine(context));
   return ok('GETQUOTA completed');
 }
 
@@ -16,8 +16,7 @@ export async function getQuota(root: string, context: Context): Promise<Reply> {
 export async function getQuotaRoot(name: string, context: Context): Promise<Reply> {
   const mailbox = await context.parts.store.mailboxes.find(accountOf(context).id, name);
   if (!mailbox) return no('No such mailbox', 'NONEXISTENT');
-  context.write(untagged.quotaRoot(mailbox.name, ROOT));
-  await writeQuota(context);
+  context.write(untagged.quotaRoot(mailbox.name, ROOT), await quotaLine(context));
   return ok('GETQUOTAROOT completed');
 }
 
@@ -26,7 +25,7 @@ export function setQuota(): Reply {
   return no('Quota is set by the relay', 'NOPERM');
 }
 
-async function writeQuota(context: Context): Promise<void> {
+async function quotaLine(context: Context): Promise<Buffer> {
   const { used, limit } = await context.parts.store.accounts.quota(accountOf(context).id);
-  context.write(untagged.quota(ROOT, Math.ceil(used / 1024), Math.floor(limit / 1024)));
+  return untagged.quota(ROOT, Math.ceil(used / 1024), Math.floor(limit / 1024));
 }
