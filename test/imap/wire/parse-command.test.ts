@@ -1,33 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Command } from '../../../src/imap/wire/command.ts';
 import { parseCommand } from '../../../src/imap/wire/parse-command.ts';
-
-/** Line text and literals by turns. */
-function parse(...pieces: readonly string[]) {
-  return parseCommand(pieces.map((piece) => Buffer.from(piece, 'latin1')));
-}
-
-/** The command of a line, with its literals. */
-function command(...pieces: readonly [string, ...string[]]): Command {
-  const parsed = parse(`t ${pieces[0]}`, ...pieces.slice(1));
-  assert.ok('command' in parsed, `${pieces.join('|')}: ${'problem' in parsed ? parsed.problem : ''}`);
-  return parsed.command;
-}
-
-function problem(...pieces: readonly [string, ...string[]]): string {
-  const parsed = parse(`t ${pieces[0]}`, ...pieces.slice(1));
-  assert.ok('problem' in parsed, pieces.join('|'));
-  assert.equal(parsed.tag, 't');
-  assert.match(parsed.problem, /^[\x20-\x7e]+$/);
-  return parsed.problem;
-}
+import { commandOf, parseText, problemOf } from '../../harness/imap-command.ts';
+import type { Pieces } from '../../harness/imap-command.ts';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
 const one = [{ from: 1, to: 1 }];
-const flag = (name: string) => ({ kind: 'flag', flag: name });
 
-const understood: readonly (readonly [readonly [string, ...string[]], unknown])[] = [
+const understood: readonly (readonly [Pieces, unknown])[] = [
   // Session.
   [['CAPABILITY'], { name: 'CAPABILITY' }],
   [['noop  '], { name: 'NOOP' }],
@@ -230,12 +210,12 @@ const understood: readonly (readonly [readonly [string, ...string[]], unknown])[
 
 test('every command is understood, in the forms that clients send', () => {
   for (const [pieces, expected] of understood)
-    assert.deepEqual(command(...pieces), expected, pieces.join('|'));
+    assert.deepEqual(commandOf(...pieces), expected, pieces.join('|'));
 });
 
 test('tags are kept as they are; without a good one the answer has none', () => {
   for (const tag of ['A0001', 'a.b-c', '*'.replace('*', '1'), '}]', 'a'.repeat(100)])
-    assert.deepEqual(parse(`${tag} NOOP`), { tag, command: { name: 'NOOP' } });
+    assert.deepEqual(parseText(`${tag} NOOP`), { tag, command: { name: 'NOOP' } });
   for (const line of [
     '',
     ' ',
@@ -248,183 +228,13 @@ test('tags are kept as they are; without a good one the answer has none', () => 
     '\xe9 NOOP',
     'a\0 NOOP',
   ])
-    assert.deepEqual(parse(line), { problem: 'Invalid tag' }, line);
-  assert.deepEqual(parse('a', 'literal', ' NOOP'), { problem: 'Invalid tag' });
-  assert.deepEqual(parse('a'), { tag: 'a', problem: 'Missing command' });
-});
-
-test('the prefetch of Delta Chat is understood', () => {
-  const names =
-    'MESSAGE-ID DATE X-MICROSOFT-ORIGINAL-MESSAGE-ID FROM CONTENT-TYPE SECURE-JOIN CHAT-VERSION CHAT-IS-POST-MESSAGE AUTOCRYPT-SETUP-MESSAGE';
-  assert.deepEqual(command(`UID FETCH 1:500 (UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (${names})])`), {
-    name: 'FETCH',
-    uid: true,
-    set: [{ from: 1, to: 500 }],
-    items: [
-      { kind: 'UID' },
-      { kind: 'RFC822.SIZE' },
-      {
-        kind: 'SECTION',
-        peek: true,
-        section: { part: [], what: 'header-fields', fields: names.toLowerCase().split(' ') },
-        label: `BODY[HEADER.FIELDS (${names})]`,
-      },
-    ],
-  });
-});
-
-test('sections name a part and what is wanted of it', () => {
-  const section = (text: string) => {
-    const parsed = command(`FETCH 1 ${text}`);
-    assert.ok(parsed.name === 'FETCH');
-    const [item] = parsed.items;
-    assert.ok(item?.kind === 'SECTION');
-    const { section: found, partial, peek, label } = item;
-    return [found.part.join('.'), found.what, found.fields.join(), peek, label, partial];
-  };
-  assert.deepEqual(section('body[]'), ['', 'whole', '', false, 'BODY[]', undefined]);
-  assert.deepEqual(section('BODY.PEEK[HEADER]<0.10>'), [
-    '',
-    'header',
-    '',
-    true,
-    'BODY[HEADER]',
-    { start: 0, length: 10 },
-  ]);
-  assert.deepEqual(section('BODY[TEXT]'), ['', 'text', '', false, 'BODY[TEXT]', undefined]);
-  assert.deepEqual(section('BODY[1.2]'), ['1.2', 'whole', '', false, 'BODY[1.2]', undefined]);
-  assert.deepEqual(section('BODY[1.2.mime]'), ['1.2', 'mime', '', false, 'BODY[1.2.MIME]', undefined]);
-  assert.deepEqual(section('BODY[3.HEADER]'), ['3', 'header', '', false, 'BODY[3.HEADER]', undefined]);
-  assert.deepEqual(section('BODY[2.HEADER.FIELDS.NOT (To "x(y" )]'), [
-    '2',
-    'header-fields-not',
-    'to,x(y',
-    false,
-    'BODY[2.HEADER.FIELDS.NOT (To "x(y")]',
-    undefined,
-  ]);
-  assert.deepEqual(section('RFC822'), ['', 'whole', '', false, 'RFC822', undefined]);
-  assert.deepEqual(section('RFC822.HEADER'), ['', 'header', '', true, 'RFC822.HEADER', undefined]);
-  assert.deepEqual(section('RFC822.TEXT'), ['', 'text', '', false, 'RFC822.TEXT', undefined]);
-  for (const bad of [
-    'BODY[',
-    'BODY[0]',
-    'BODY[1.]',
-    'BODY[.1]',
-    'BODY[1 2]',
-    'BODY[MIME]',
-    'BODY[1MIME]',
-    'BODY[1TEXT]',
-    'BODY[TEXT.1]',
-    'BODY[HEADER.FIELDS]',
-    'BODY[HEADER.FIELDS ()]',
-    'BODY[HEADER.FIELDS (a:b)]',
-    'BODY[HEADER.FIELDS ("a b")]',
-    'BODY[]<1>',
-    'BODY[]<1.0>',
-    'BODY[]<-1.5>',
-    'BODY []',
-    'BODY.PEEK',
-    'BODY[NIL]',
-    `BODY[${'1.'.repeat(60)}1]`,
-  ])
-    problem(`FETCH 1 ${bad}`);
-});
-
-test('search keys become a tree', () => {
-  const key = (...pieces: readonly [string, ...string[]]) => {
-    const parsed = command(`SEARCH ${pieces[0]}`, ...pieces.slice(1));
-    assert.ok(parsed.name === 'SEARCH');
-    return parsed.key;
-  };
-  const not = (of: unknown) => ({ kind: 'not', key: of });
-  const cases: readonly (readonly [readonly [string, ...string[]], unknown])[] = [
-    [['ALL'], { kind: 'all' }],
-    [['NEW'], { kind: 'nothing' }],
-    [['unseen'], not(flag('\\Seen'))],
-    [['SEEN DELETED'], { kind: 'and', keys: [flag('\\Seen'), flag('\\Deleted')] }],
-    [['(SEEN)'], flag('\\Seen')],
-    [
-      ['OR SEEN OR DRAFT NOT FLAGGED'],
-      { kind: 'or', keys: [flag('\\Seen'), flag('\\Draft'), not(flag('\\Flagged'))] },
-    ],
-    [
-      ['OR OR SEEN DRAFT (ALL ANSWERED) 1'],
-      {
-        kind: 'and',
-        keys: [
-          {
-            kind: 'or',
-            keys: [
-              { kind: 'or', keys: [flag('\\Seen'), flag('\\Draft')] },
-              { kind: 'and', keys: [{ kind: 'all' }, flag('\\Answered')] },
-            ],
-          },
-          { kind: 'numbers', set: one },
-        ],
-      },
-    ],
-    [['KEYWORD $Junk'], flag('$Junk')],
-    [['UNKEYWORD x'], not(flag('x'))],
-    [['UID 1'], { kind: 'uids', set: one }],
-    [['*'], { kind: 'numbers', set: [{ from: '*', to: '*' }] }],
-    [['SINCE 2-Jan-1970'], { kind: 'internal-date', relation: 'since', day: 1 }],
-    [['BEFORE "1-Feb-1970"'], { kind: 'internal-date', relation: 'before', day: 31 }],
-    [['SENTON 1-jan-1970'], { kind: 'sent-date', relation: 'on', day: 0 }],
-    [['LARGER 10'], { kind: 'size', relation: 'larger', size: 10 }],
-    [['SMALLER 10'], { kind: 'size', relation: 'smaller', size: 10 }],
-    [['FROM "me"'], { kind: 'header', field: 'from', value: bytes('me') }],
-    [['HEADER Message-ID ', '<a>', ''], { kind: 'header', field: 'message-id', value: bytes('<a>') }],
-    [['HEADER X-Y ""'], { kind: 'header', field: 'x-y', value: bytes('') }],
-    [
-      ['BODY x TEXT ', 'y\xff', ''],
-      {
-        kind: 'and',
-        keys: [
-          { kind: 'body', value: bytes('x') },
-          { kind: 'text', value: bytes('y\xff') },
-        ],
-      },
-    ],
-    [['MODSEQ 5'], { kind: 'modseq', modseq: 5 }],
-    [['MODSEQ "/flags/\\\\draft" all 620162338'], { kind: 'modseq', modseq: 620162338 }],
-    [['BODY NIL'], { kind: 'body', value: bytes('NIL') }],
-  ];
-  for (const [pieces, expected] of cases) assert.deepEqual(key(...pieces), expected, pieces.join('|'));
-
-  assert.deepEqual(command('UID SEARCH CHARSET utf-8 FROM "me"'), {
-    name: 'SEARCH',
-    uid: true,
-    key: { kind: 'header', field: 'from', value: bytes('me') },
-  });
-  assert.deepEqual(command('SEARCH CHARSET koi8-r ALL'), {
-    name: 'SEARCH',
-    uid: false,
-    charset: 'KOI8-R',
-    key: { kind: 'all' },
-  });
-  assert.deepEqual(command('SEARCH RETURN (min COUNT) ALL'), {
-    name: 'SEARCH',
-    uid: false,
-    returns: ['MIN', 'COUNT'],
-    key: { kind: 'all' },
-  });
-});
-
-test('searches are bounded in depth, keys and strings, but long chains of OR are not deep', () => {
-  const chain = command(`SEARCH ${'OR FROM a '.repeat(300)}SEEN`);
-  assert.ok(chain.name === 'SEARCH' && chain.key.kind === 'or' && chain.key.keys.length === 301);
-  command(`SEARCH ${'('.repeat(50)}ALL${')'.repeat(50)}`);
-  assert.equal(problem(`SEARCH ${'('.repeat(52)}ALL${')'.repeat(52)}`), 'Search too deep');
-  assert.equal(problem(`SEARCH ${'NOT '.repeat(10_000)}ALL`), 'Search too deep');
-  assert.equal(problem(`SEARCH ${'OR '.repeat(10_000)}ALL`), 'Search too deep');
-  assert.equal(problem(`SEARCH ${'SEEN '.repeat(1001)}`), 'Too many search keys');
-  assert.equal(problem(`SEARCH ${'BODY x '.repeat(21)}`), 'Too many text searches');
-  assert.equal(problem(`SEARCH BODY ${'x'.repeat(1025)}`), 'Search string too long');
+    assert.deepEqual(parseText(line), { problem: 'Invalid tag' }, line);
+  assert.deepEqual(parseText('a', 'literal', ' NOOP'), { problem: 'Invalid tag' });
+  assert.deepEqual(parseText('a'), { tag: 'a', problem: 'Missing command' });
 });
 
 test('what no client of good will sends is a clean BAD', () => {
-  const bad: readonly (readonly [readonly [string, ...string[]], string])[] = [
+  const bad: readonly (readonly [Pieces, string])[] = [
     [['XYZZY'], 'Unknown command'],
     [['DONE'], 'Unknown command'],
     [['UID NOOP'], 'Unknown UID command'],
@@ -492,7 +302,7 @@ test('what no client of good will sends is a clean BAD', () => {
     [['SETMETADATA INBOX (/a b)'], 'Expected a value'],
     [['SETMETADATA INBOX (/a ~"b")'], 'Expected a value'],
   ];
-  for (const [pieces, expected] of bad) assert.equal(problem(...pieces), expected, pieces.join('|'));
+  for (const [pieces, expected] of bad) assert.equal(problemOf(...pieces), expected, pieces.join('|'));
 });
 
 test('the lines that end the process of imap-core end nothing here', () => {
@@ -522,13 +332,13 @@ test('the lines that end the process of imap-core end nothing here', () => {
     ['FETCH 1 BODY[NIL]', false],
     ['FETCH 1 BODY[HEADER.FIELDS (NIL)]', true],
   ];
-  for (const [line, good] of lines) assert.equal('command' in parse(`a ${line}`), good, line);
+  for (const [line, good] of lines) assert.equal('command' in parseText(`a ${line}`), good, line);
   // And every command with its arguments taken away one by one, or NIL or an empty list in their place.
   for (const [[first, ...rest]] of understood) {
     const words = first.split(' ');
     words.forEach((_, at) => {
       for (const other of [[], ['NIL'], ['()'], ['(NIL)'], ['""']])
-        parse(['a', ...words.slice(0, at), ...other, ...words.slice(at + 1)].join(' '), ...rest);
+        parseText(['a', ...words.slice(0, at), ...other, ...words.slice(at + 1)].join(' '), ...rest);
     });
   }
 });
@@ -542,7 +352,7 @@ test('no problem repeats what the client sent', () => {
     'SELECT a hunter2',
     'SETMETADATA INBOX (hunter2 x)',
   ])
-    assert.doesNotMatch(problem(line), /hunter2/);
+    assert.doesNotMatch(problemOf(line), /hunter2/);
 });
 
 test('long lines cost no more than linear time', () => {
