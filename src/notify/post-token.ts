@@ -32,14 +32,15 @@ export async function postToken(
 
 /** The answer is in its status; a body that is long, breaks off or does not end changes nothing. */
 async function discard(response: Response): Promise<void> {
-  const reader = response.body?.getReader();
+  const body: ReadableStream<Uint8Array> | null = response.body;
+  const reader = body?.getReader();
   if (reader === undefined) return;
   try {
     let size = 0;
     while (size <= MAX_ANSWER) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      size += value instanceof Uint8Array ? value.length : MAX_ANSWER;
+      const part = await reader.read();
+      if (part.done) return;
+      size += part.value.length;
     }
     await reader.cancel();
   } catch {

@@ -73,6 +73,11 @@ export function createPush(parts: PushParts): AsyncDisposable {
 
   // ---- looking for jobs ----
 
+  /** Something happened that may have brought a job or freed a slot. Where the store fails, its timer sets the pace. */
+  const wake = () => {
+    if (storeFailures === 0) look();
+  };
+
   /** Looks for due jobs now, or once more when a look is under way: never two at once. */
   const look = () => {
     if (ended) return;
@@ -93,8 +98,8 @@ export function createPush(parts: PushParts): AsyncDisposable {
         .then((wait) => {
           looking = false;
           if (ended) return;
-          if (lookAgain && storeFailures === 0) look();
-          else timer = clock.after(wait, look);
+          timer = clock.after(wait, look);
+          if (lookAgain) wake();
         }),
     );
   };
@@ -103,19 +108,17 @@ export function createPush(parts: PushParts): AsyncDisposable {
   const lookOnce = async (): Promise<number> => {
     while (!ended) {
       const free = slots - tries.size;
-      if (free <= 0) return (await isJobDue()) ? makeRoom() : LONGEST_WAIT;
-      const jobs = await store.pushJobs.claim(clock.now(), Math.min(free, MAX_CLAIMED_AT_ONCE), LEASE);
-      for (const job of jobs) track(handle(job));
-      if (jobs.length > 0) continue;
-      const due = await store.pushJobs.nextDue();
-      if (due === undefined) return LONGEST_WAIT;
-      const wait = due - clock.now();
-      return wait > 0 ? Math.min(wait, LONGEST_WAIT) : SHORT_WAIT;
+      if (free > 0) {
+        const jobs = await store.pushJobs.claim(clock.now(), Math.min(free, MAX_CLAIMED_AT_ONCE), LEASE);
+        for (const job of jobs) track(handle(job));
+        if (jobs.length > 0) continue;
+      }
+      const wait = ((await store.pushJobs.nextDue()) ?? Infinity) - clock.now();
+      if (wait > 0) return Math.min(wait, LONGEST_WAIT);
+      return free > 0 ? SHORT_WAIT : makeRoom();
     }
     return LONGEST_WAIT;
   };
-
-  const isJobDue = async () => ((await store.pushJobs.nextDue()) ?? Infinity) <= clock.now();
 
   /** Cuts off the oldest try if it has had its time; its end looks again. One at a time: one job is known to wait. */
   const makeRoom = (): number => {
@@ -142,14 +145,16 @@ export function createPush(parts: PushParts): AsyncDisposable {
   const handle = async (job: PushJob): Promise<void> => {
     const startedAt = clock.now();
     const result = await post(job, startedAt);
-    if (result.kind === 'sent') await burstOver(startedAt + BURST);
+    const outcome = outcomeOf(job, result, startedAt + BURST, clock.now());
+    tell(job, result, outcome);
+    if (outcome.kind === 'done') await burstOver(startedAt + BURST);
     try {
-      await store.pushJobs.settle(job, outcomeOf(job, result, startedAt));
+      await store.pushJobs.settle(job, outcome);
     } catch (error) {
       // The lease ends by itself; then it is tried again.
       report(error);
     }
-    look();
+    wake();
   };
 
   /** The slot is free again when this is over. */
@@ -160,7 +165,7 @@ export function createPush(parts: PushParts): AsyncDisposable {
     if (ended) attempt.cut.abort('shutting down');
     const result = await postToken(fetch, url, job.token, attempt.cut.signal);
     tries.delete(attempt);
-    look();
+    wake();
     return result;
   };
 
@@ -179,28 +184,15 @@ export function createPush(parts: PushParts): AsyncDisposable {
     });
   };
 
-  const outcomeOf = (job: PushJob, result: PostResult, startedAt: number): PushOutcome => {
-    const againAt = startedAt + BURST;
+  const tell = (job: PushJob, result: PostResult, outcome: PushOutcome) => {
     const attempts = job.attempts + 1;
-    if (result.kind === 'sent') {
-      events.pushSent(attempts);
-      return { kind: 'done', againAt };
-    }
-    if (result.kind === 'gone') {
-      events.tokenDropped();
-      return { kind: 'gone' };
-    }
-    events.pushFailed(attempts, result.reason);
-    const at = nextTry(job, clock.now());
-    if (at !== undefined) return { kind: 'retry', at, againAt };
-    events.pushGivenUp(attempts);
-    return { kind: 'give-up', againAt };
+    if (result.kind === 'failed') events.pushFailed(attempts, result.reason);
+    if (outcome.kind === 'done') events.pushSent(attempts);
+    if (outcome.kind === 'gone') events.tokenDropped();
+    if (outcome.kind === 'give-up') events.pushGivenUp(attempts);
   };
 
-  const stopListening = changes.onPush(() => {
-    // While the store does not answer its timer sets the pace.
-    if (storeFailures === 0) look();
-  });
+  const stopListening = changes.onPush(wake);
   look();
 
   return {
@@ -219,6 +211,13 @@ export function createPush(parts: PushParts): AsyncDisposable {
 interface Try {
   readonly startedAt: number;
   readonly cut: AbortController;
+}
+
+function outcomeOf(job: PushJob, result: PostResult, againAt: number, now: number): PushOutcome {
+  if (result.kind === 'sent') return { kind: 'done', againAt };
+  if (result.kind === 'gone') return { kind: 'gone' };
+  const at = nextTry(job, now);
+  return at === undefined ? { kind: 'give-up', againAt } : { kind: 'retry', at, againAt };
 }
 
 /** When a job that failed at `now` is tried again; undefined where it is given up. */
