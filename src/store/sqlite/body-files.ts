@@ -61,8 +61,8 @@ async function writeDurably(path: string, bytes: Buffer): Promise<void> {
   await file.sync();
 }
 
-/** A rename is durable when its directory is. */
-async function syncDirectory(directory: string): Promise<void> {
+/** Makes what was created or renamed in the directory durable. */
+export async function syncDirectory(directory: string): Promise<void> {
   await using handle = await open(directory, 'r');
   await handle.sync();
 }

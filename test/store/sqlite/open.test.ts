@@ -164,14 +164,11 @@ describe('opening', () => {
     writeFileSync(join(dataDir, 'bodies', 'half-written.tmp'), 'crash');
     {
       await using opened = await open();
-      const { account, inbox } = await inboxOf(opened.store);
-      // Delivered while the orphans are being removed.
-      await Promise.all(Array.from({ length: 10 }, () => deliver(opened.store, account, big)));
-      await until(() => bodies().length === 11);
+      assert.deepEqual(bodies(), [kept]);
+      const { inbox } = await inboxOf(opened.store);
       await using body = await opened.store.messages.body(inbox, 1);
       assert.ok((await body?.read(0, big.length))?.equals(big));
     }
-    assert.ok(kept && bodies().includes(kept));
   });
 
   test('goes on removing what a removed account still held when the process was killed', async () => {
