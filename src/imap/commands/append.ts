@@ -1,28 +1,23 @@
 import { parseHeader } from '../../message/header.ts';
 import type { Context, Reply } from '../context.ts';
 import { accountOf, no, ok } from '../context.ts';
-import { readFlags } from '../flags.ts';
 import type { AppendCommand } from '../wire/command.ts';
 import { codes } from '../wire/response.ts';
 
-/** RFC 9051 6.3.12. The size was judged before the literal came in. */
+/** RFC 9051 6.3.12. The size was judged before the literal came in, NUL by the parser. */
 export async function append(command: AppendCommand, context: Context): Promise<Reply> {
   const { store, clock } = context.parts;
-  const { message } = command;
-  const read = readFlags(command.flags);
-  if ('problem' in read) return no(read.problem, 'LIMIT');
+  const { message, flags } = command;
   const mailbox = await store.mailboxes.find(accountOf(context).id, command.mailbox);
   if (!mailbox) return no('No such mailbox', 'TRYCREATE');
   if (message.length === 0) return no('Message is empty', 'CANNOT');
-  // No client could be given it again (RFC 9051 CHAR8): Delta Chat would stop at it for ever (client.md 2.6, 2).
-  if (message.includes(0)) return no('Message contains a NUL byte', 'CANNOT');
 
   const now = clock.now();
   const appended = await store.messages.append(mailbox.id, {
     now,
     message,
     headerSize: parseHeader(message).size,
-    flags: read.flags,
+    flags,
     internalDate: command.internalDate ?? now,
   });
   if (appended === 'missing') return no('No such mailbox', 'TRYCREATE');

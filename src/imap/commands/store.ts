@@ -2,30 +2,29 @@ import type { Message } from '../../store/contract.ts';
 import { MAX_UIDS_AT_ONCE } from '../../store/contract.ts';
 import type { Context, Reply } from '../context.ts';
 import { bad, no, ok, selectedOf } from '../context.ts';
-import { isKeyword, MAX_FLAGS, readFlags } from '../flags.ts';
 import type { MessageCommand } from '../wire/command.ts';
 import type { Piece } from '../wire/response.ts';
 import { codes, fetchItems, fetchLine } from '../wire/response.ts';
 
 type Store = Extract<MessageCommand, { name: 'STORE' }>;
 
+/** Flags of one message: keyword upon keyword would grow without bound. */
+const MAX_FLAGS = 64;
+
 /** RFC 9051 6.4.6, RFC 7162 3.1.3. */
 export async function store(command: Store, context: Context): Promise<Reply> {
   const selected = selectedOf(context);
   const { messages } = context.parts.store;
   if (selected.readOnly) return no('Mailbox is read-only', 'NOPERM');
-  const read = readFlags(command.flags);
-  if ('problem' in read) return no(read.problem, 'LIMIT');
-  const { flags } = read;
   const { uids, exceeds } = selected.resolve(command.set, command.uid);
   if (exceeds) return bad('No such message number');
-  const { unchangedSince } = command;
+  const { flags, unchangedSince } = command;
   if (unchangedSince !== undefined) context.condstore = true;
 
   const refused: number[] = [];
   for (let at = 0; at < uids.length; at += MAX_UIDS_AT_ONCE) {
     const page = uids.slice(at, at + MAX_UIDS_AT_ONCE);
-    if (command.action === 'add' && flags.some(isKeyword)) {
+    if (command.action === 'add' && flags.some((flag) => !flag.startsWith('\\'))) {
       const before = await messages.get(selected.mailbox, page);
       if (before.some((message) => tooMany(message, flags))) return no('Too many flags', 'LIMIT');
     }
@@ -49,7 +48,6 @@ export async function store(command: Store, context: Context): Promise<Reply> {
   return ok('STORE completed');
 }
 
-/** A message with keyword upon keyword would grow without bound. */
 function tooMany(message: Message, added: readonly string[]): boolean {
   return new Set([...message.flags, ...added].map((flag) => flag.toLowerCase())).size > MAX_FLAGS;
 }
