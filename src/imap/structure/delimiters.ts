@@ -1,6 +1,12 @@
 /** Longer boundaries are not looked for. RFC 2046 5.1.1 allows 70 octets; some mailers write more. */
 export const MAX_BOUNDARY = 200;
 
+/**
+ * Lines that begin like a delimiter and are looked at closely, in one message; behind them none is found any more. A
+ * message made of nothing else would hold the main loop for seconds; an honest one has a few for each part.
+ */
+export const MAX_CANDIDATES = 100_000;
+
 const TAB = 0x09;
 const LF = 0x0a;
 const CR = 0x0d;
@@ -26,6 +32,7 @@ export class Delimiters {
   readonly #open = new Map<string, number>();
   /** First octets of open boundaries: most lines that begin with `--` are ruled out by this. */
   readonly #first = new Uint16Array(256);
+  #candidates = 0;
 
   constructor(message: Buffer) {
     this.#message = message;
@@ -46,7 +53,7 @@ export class Delimiters {
 
   /** The first one at or behind `from`, which is the start of a line. */
   next(from: number): Delimiter | undefined {
-    if (this.#open.size === 0) return undefined;
+    if (this.#open.size === 0 || this.#candidates > MAX_CANDIDATES) return undefined;
     const message = this.#message;
     // From the line feed before on, so that the line at `from` is found too.
     let at = from === 0 ? 0 : message.indexOf('\n--', from - 1) + 1;
@@ -54,6 +61,7 @@ export class Delimiters {
     for (;;) {
       const delimiter = this.at(at);
       if (delimiter) return delimiter;
+      if (this.#candidates > MAX_CANDIDATES) return undefined;
       const feed = message.indexOf('\n--', at);
       if (feed < 0) return undefined;
       at = feed + 1;
@@ -65,7 +73,9 @@ export class Delimiters {
     const message = this.#message;
     if (message[lineStart] !== HYPHEN || message[lineStart + 1] !== HYPHEN) return undefined;
     const first = message[lineStart + 2];
-    if (first === undefined || this.#first[first] === 0) return undefined;
+    if (first === undefined || this.#first[first] === 0 || this.#candidates > MAX_CANDIDATES)
+      return undefined;
+    this.#candidates += 1;
     // Two hyphens at either side, blanks behind (RFC 2046 transport-padding), CRLF.
     const window = message.subarray(lineStart, lineStart + MAX_BOUNDARY + 64);
     const feed = window.indexOf(LF);

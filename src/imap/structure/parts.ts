@@ -26,6 +26,9 @@ export const MAX_PARTS = 1000;
 /** Parts within parts. What is deeper is shown as one piece, application/octet-stream. */
 export const MAX_DEPTH = 50;
 
+/** Header lines of all parts together, a hundred for each of a thousand. The part where they end, and all behind it, has no header. */
+export const MAX_HEADER_LINES = 100_000;
+
 type Growing = { -readonly [K in keyof Part]: Part[K] } & { children: Growing[]; boundary?: string };
 
 const textPlain: ContentType = {
@@ -49,6 +52,7 @@ export function parseParts(message: Buffer): Part {
   /** The parts that are open, from the whole message inwards. */
   const open: Growing[] = [];
   let count = 0;
+  let headerLines = 0;
 
   /** Reads a part's head, and the heads of the messages within it; answers with the place to go on from. */
   function begin(start: number, parent: Growing | undefined): number {
@@ -84,11 +88,26 @@ export function parseParts(message: Buffer): Part {
   }
 
   function readHead(start: number, fallback: ContentType): Growing {
-    const body = endOfHeader(message, start, delimiters);
-    const header = parseHeader(message.subarray(start, body));
+    // The message's own header ends where everybody says; that of a part may be cut short by a delimiter.
+    const end = start === 0 ? message.length : endOfHeader(start);
+    const header = parseHeader(message.subarray(start, end));
+    const body = start + header.size;
     const [field] = fieldsOf(header, 'content-type');
     const contentType = (field && parseContentType(field.value)) ?? fallback;
     return { header, start, body, end: body, contentType, children: [] };
+  }
+
+  /** Behind the empty line; or where a delimiter, or the message's end, comes before there is one. */
+  function endOfHeader(start: number): number {
+    for (let at = start; at < message.length && headerLines < MAX_HEADER_LINES; headerLines += 1) {
+      if (message[at] === LF) return at + 1;
+      if (message[at] === CR && message[at + 1] === LF) return at + 2;
+      if (message[at] === HYPHEN && delimiters.at(at)) return at;
+      const feed = message.indexOf(LF, at);
+      if (feed < 0) return message.length;
+      at = feed + 1;
+    }
+    return headerLines < MAX_HEADER_LINES ? message.length : start;
   }
 
   /** Ends the innermost part at `end`. */
@@ -130,19 +149,6 @@ export function parseParts(message: Buffer): Part {
 function empty(at: number): Growing {
   const header: Header = { fields: [], size: 0 };
   return { header, start: at, body: at, end: at, contentType: textPlain, children: [] };
-}
-
-/** Behind the empty line; or where a delimiter, or the message's end, comes before there is one. */
-function endOfHeader(message: Buffer, start: number, delimiters: Delimiters): number {
-  for (let at = start; at < message.length;) {
-    if (message[at] === LF) return at + 1;
-    if (message[at] === CR && message[at + 1] === LF) return at + 2;
-    if (message[at] === HYPHEN && delimiters.at(at)) return at;
-    const feed = message.indexOf(LF, at);
-    if (feed < 0) break;
-    at = feed + 1;
-  }
-  return message.length;
 }
 
 /** RFC 2046 5.1.1: the line end before a delimiter is the delimiter's. */

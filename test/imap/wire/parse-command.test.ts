@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { parseCommand } from '../../../src/imap/wire/parse-command.ts';
 import { commandOf, parseText, problemOf } from '../../harness/imap-command.ts';
 import type { Pieces } from '../../harness/imap-command.ts';
+import { assertLinear } from '../../harness/linear.ts';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
 const one = [{ from: 1, to: 1 }];
@@ -368,14 +369,11 @@ test('long lines cost no more than linear time', () => {
     (size) => `GETMETADATA "" ${'/a'.repeat(size / 2)}/`,
   ];
   for (const line of lines) {
-    const time = (size: number) => {
-      const pieces = [Buffer.from(`t ${line(size)}`)];
-      const started = performance.now();
-      for (let round = 0; round < 5; round += 1) parseCommand(pieces);
-      return performance.now() - started;
-    };
-    time(1000);
-    // Eight times the bytes: linear is 8, quadratic 64.
-    assert.ok(time(400_000) < 30 * Math.max(time(50_000), 2), line(10));
+    assertLinear(
+      line(10),
+      8 * 1024,
+      (size) => Array.from({ length: 20 }, () => [Buffer.from(`t ${line(size)}`)]),
+      (commands) => commands.forEach((pieces) => parseCommand(pieces)),
+    );
   }
 });
