@@ -1,3 +1,4 @@
+import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 
 /** A certificate and its private key. */
@@ -57,5 +58,9 @@ export function createCertificate(initial: KeyPair): Certificate {
 
 /** What a TLS server would do with the pair; a pair that it could not use must never reach one that is serving. */
 function assertUsable({ key, cert }: KeyPair): void {
+  // The context alone would take an empty text for "none given".
+  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+    throw new Error('the key does not belong to the certificate');
+  }
   createSecureContext({ key, cert });
 }
