@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { TLSSocket } from 'node:tls';
 import { startImap } from '../harness/imap-server.ts';
 import { createTestClock } from '../harness/clock.ts';
 import { selfSigned } from '../harness/self-signed.ts';
@@ -89,9 +90,7 @@ test('a certificate that is replaced serves the next connection, without SNI too
   const nameOf = async () => {
     await using client = await imap.connect();
     const { socket } = client;
-    return 'getPeerCertificate' in socket
-      ? (socket as import('node:tls').TLSSocket).getPeerCertificate().subject.CN
-      : '';
+    return 'getPeerCertificate' in socket ? (socket as TLSSocket).getPeerCertificate().subject.CN : '';
   };
   assert.equal(await nameOf(), '_one.test');
   certificate.replace(await selfSigned('_two.test'));
@@ -102,7 +101,7 @@ test('TLS is 1.3 at least, and ALPN is imap or nothing', async () => {
   await using imap = await startImap();
   const { port } = imap.listener;
   await using client = await connectImap({ port, tls: true, alpn: ['imap'] });
-  const socket = client.socket as import('node:tls').TLSSocket;
+  const socket = client.socket as TLSSocket;
   assert.equal(socket.getProtocol(), 'TLSv1.3');
   assert.equal(socket.alpnProtocol, 'imap');
   await assert.rejects(connectImap({ port, tls: true, alpn: ['http/1.1'] }), /no application protocol/i);
