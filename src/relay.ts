@@ -22,6 +22,7 @@ import { createSubmit } from './mailflow/submit.ts';
 import { createChanges } from './notify/changes.ts';
 import { createPush } from './notify/push.ts';
 import { createEvents } from './observe/events.ts';
+import type { Events } from './observe/events.ts';
 import { createLog } from './observe/log.ts';
 import type { Log } from './observe/log.ts';
 import { addressDomain } from './settings/mail-domain.ts';
@@ -123,7 +124,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       `${settings.data_dir} holds the relay of ${domainOfStore}, mail_domain is ${mailDomain}`,
     );
   }
-  const certificate = createCertificate(await keyPairOf(settings, mailDomain, clock));
+  const certificate = createCertificate(await keyPairOf(settings, mailDomain, clock, events));
 
   // ---- who judges ------------------------------------------------------------------------------------------------
   const pool = scope.use(
@@ -279,15 +280,27 @@ function portUnavailable(key: PortKey, port: number, error: unknown): unknown {
 }
 
 /** The operator's own certificate, or one we sign ourselves and keep. */
-async function keyPairOf(settings: Settings, mailDomain: string, clock: Clock): Promise<KeyPair> {
+async function keyPairOf(
+  settings: Settings,
+  mailDomain: string,
+  clock: Clock,
+  events: Events,
+): Promise<KeyPair> {
   const files = settings.tls_external_cert_and_key;
-  if (files) return readKeyPair(files.cert, files.key);
-  return keepSelfSigned({ directory: join(settings.data_dir, 'tls'), names: namesOf(mailDomain), clock });
+  if (files) {
+    const checks = { now: clock.now(), names: [mailDomain], warn: events.certificateDoubtful };
+    return readKeyPair(files.cert, files.key, checks);
+  }
+  return keepSelfSigned({
+    directory: join(settings.data_dir, 'tls'),
+    names: namesOf(settings, mailDomain),
+    clock,
+  });
 }
 
-/** What clients may call us. A relay that is tried out is reached by its address, too. */
-function namesOf(mailDomain: string): string[] {
-  return [mailDomain, 'localhost', '127.0.0.1'];
+/** What clients may call us: a relay that is tried out is reached by its address, too. */
+function namesOf({ listen_address }: Settings, mailDomain: string): string[] {
+  return [mailDomain, 'localhost', '127.0.0.1', ...(listen_address === undefined ? [] : [listen_address])];
 }
 
 /** listen_address, or every address there is: `::` takes IPv4 too, but not where the machine has no IPv6. */

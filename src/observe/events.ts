@@ -12,6 +12,8 @@ export function createEvents(log: Log) {
     /** Every listener serves; the ports are those bound. */
     ready: (domain: string, ports: Readonly<Record<string, number>>) =>
       log.info({ event: 'ready', domain, ports }),
+    /** Clients will not like the operator's certificate: expired, or for another name. */
+    certificateDoubtful: (problem: string) => log.warn({ event: 'certificate-doubtful', problem }),
     /** A session was turned away or ended by us. */
     sessionRefused: (service: Service, session: string, refusal: Refusal) =>
       log.info({ event: 'session-refused', service, session, code: refusal.code, detail: refusal.detail }),

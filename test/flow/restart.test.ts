@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DeltaChat, secureJoin, withoutCore } from '../harness/delta-chat.ts';
+import type { CoreEvent } from '../harness/delta-chat.ts';
 import { testDomain } from '../harness/relay.ts';
 import { TealProcess } from '../harness/teal-process.ts';
 
@@ -74,8 +75,10 @@ test(
       const send = async () => {
         const text = `message ${sent.length}`;
         sent.push(text);
-        const delivered = core.wait(bob, 'MsgDelivered', (event) => event['msgId'] === id, 120_000);
-        const id = await core.rpc<number>('misc_send_text_message', bob, chat, text);
+        const sending = core.rpc<number>('misc_send_text_message', bob, chat, text);
+        const matches = async (event: CoreEvent) => event['msgId'] === (await sending);
+        const delivered = core.wait(bob, 'MsgDelivered', matches, 120_000);
+        await sending;
         return { delivered: delivered.then(() => acknowledged.push(text)) };
       };
 
