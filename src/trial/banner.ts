@@ -7,36 +7,39 @@ export function trialBanner(options: {
   readonly memory: TrialMemory;
   readonly host: string;
   readonly dataDir: string;
-  /** QR codes for the cameras of phones; on loopback no phone could follow them. */
-  readonly qr: boolean;
+  /** Reachable from the network: with QR codes for phones. On loopback no phone could follow them. */
+  readonly lan: boolean;
 }): string {
-  const { memory, host, dataDir, qr } = options;
+  const { memory, host, dataDir, lan } = options;
   const { ports } = memory;
-  const links = memory.accounts.flatMap((account, index) => {
+  const accounts = memory.accounts.flatMap((account, index) => {
     const link = loginLink(account, host, ports);
-    return [
-      `  ${index + 1}. ${account.address}`,
-      `     ${link}`,
-      ...(qr ? ['', renderUnicodeCompact(link)] : []),
-      '',
-    ];
+    return [`  ${index + 1}. ${account.address}`, `     ${link}`, '', ...(lan ? [qrCode(link), ''] : [])];
   });
   return [
     '',
-    '  TEAL: THIS IS A TRIAL. Nobody outside can reach it or be reached from it.',
+    lan
+      ? '  TEAL: THIS IS A TRIAL. Only this network can reach it, and no mail leaves it.'
+      : '  TEAL: THIS IS A TRIAL. Only this machine can reach it, and no mail leaves it.',
     '',
     `  IMAP        ${host}:${ports.imaps_port} (TLS), ${host}:${ports.imap_port} (STARTTLS)`,
     `  Submission  ${host}:${ports.submissions_port} (TLS), ${host}:${ports.submission_port} (STARTTLS)`,
     `  SMTP        ${host}:${ports.smtp_port} (mail from outside, DKIM-signed)`,
     `  Data        ${dataDir}`,
     '',
-    '  Two accounts are ready. In Delta Chat choose "I already have a profile", then "Scan QR code"',
-    qr
-      ? '  and point the camera at one of these (the phone must be in the same network):'
-      : '  and paste a link from the clipboard (start with "npm start -- --lan" for phones and QR codes):',
+    '  Two accounts are ready. In Delta Chat: "Create New Profile", "Use Other Server", "Scan Invitation Code",',
+    lan
+      ? '  and point the camera at one of these codes:'
+      : '  and paste one of these links. (For phones, with QR codes: npm start -- --lan)',
     '',
-    ...links,
-    '  For a real relay set mail_domain (docs/README.md). Stop with Ctrl-C; the next start finds all this again.',
+    ...accounts,
+    '  For a real relay set mail_domain (README.md). Stop with Ctrl-C; the next start finds all this again.',
     '',
   ].join('\n');
+}
+
+/** White on black whatever the terminal's own colours are, with a margin: scanners want dark modules on light. */
+function qrCode(text: string): string {
+  const lines = renderUnicodeCompact(text, { border: 2 }).split('\n');
+  return lines.map((line) => `     \x1b[97;40m${line}\x1b[0m`).join('\n');
 }

@@ -62,5 +62,6 @@ export function loginLink(account: TrialAccount, host: string, ports: TrialPorts
     ss: 'ssl',
     ic: '3',
   };
-  return `dclogin:${account.address}?${new URLSearchParams(settings).toString()}`;
+  const query = Object.entries(settings).map(([key, value]) => `${key}=${encodeURIComponent(value)}`);
+  return `dclogin:${account.address}?${query.join('&')}`;
 }

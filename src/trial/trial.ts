@@ -47,10 +47,14 @@ export async function prepareTrial(options: {
       mail_domain: trialDomain,
       data_dir: dataDir,
       listen_address: host,
+      // The brakes keep strangers away from a busy machine; here the person who started it waits for two accounts.
+      max_load_1m: Infinity,
+      min_available_memory: 0,
+      min_free_disk_space: 0,
       // A person reads the banner; the log speaks up when something is wrong, or when asked to.
       log_level: sources.log_level.kind === 'default' ? 'warn' : settings.log_level,
     },
-    banner: trialBanner({ memory, host, dataDir, qr: lan }),
+    banner: trialBanner({ memory, host, dataDir, lan }),
     async makeAccounts(login) {
       for (const { address, password } of memory.accounts) {
         const outcome = await login(address, password);
