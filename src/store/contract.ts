@@ -141,7 +141,10 @@ export interface Mailboxes {
   create(account: AccountId, name: string, now: number): Promise<'created' | 'exists' | 'too-many'>;
   /** INBOX cannot be removed or renamed: the caller sees to it. */
   remove(id: MailboxId): Promise<'removed' | 'missing'>;
-  /** Those below it go with it (RFC 9051 6.3.6); `exists` where one of the new names is taken: then none is renamed. */
+  /**
+   * Those below it go with it (RFC 9051 6.3.6); `exists` where one of the new names is another's: then none is
+   * renamed. To the name it has already is no change, and `renamed`.
+   */
   rename(id: MailboxId, name: string): Promise<'renamed' | 'exists' | 'missing'>;
   subscribe(id: MailboxId, subscribed: boolean): Promise<void>;
 }

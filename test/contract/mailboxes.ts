@@ -110,7 +110,7 @@ export function mailboxSuite(open: OpenStore): void {
         await at.store.mailboxes.create(mine.account, name, start);
       const before = await mailbox(at.store, mine.account, 'a');
       assert.equal(await at.store.mailboxes.rename(before.id, 'x'), 'exists');
-      assert.equal(await at.store.mailboxes.rename(before.id, 'a'), 'exists');
+      assert.equal(await at.store.mailboxes.rename(before.id, 'a'), 'renamed');
       assert.equal(await at.store.mailboxes.rename(before.id, 'n'), 'renamed');
       assert.deepEqual(new Set(await names(mine)), new Set(['INBOX', 'n', 'n/b', 'n/b/c', 'ab', 'x']));
       assert.deepEqual(await mailbox(at.store, mine.account, 'n'), { ...before, name: 'n' });

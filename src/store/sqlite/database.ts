@@ -78,7 +78,8 @@ function wrap(raw: DatabaseSync): Database {
       try {
         return read();
       } finally {
-        raw.exec('COMMIT');
+        // An error of the disk may have ended it already.
+        if (raw.isTransaction) raw.exec('COMMIT');
       }
     },
     get inTransaction() {

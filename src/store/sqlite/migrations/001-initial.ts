@@ -25,7 +25,6 @@ export const initial = `
     subscribed       INTEGER NOT NULL DEFAULT 0,
     UNIQUE (account, name)
   ) STRICT;
-  CREATE INDEX mailbox_removed ON mailbox (id) WHERE account IS NULL;
 
   -- The bytes of a message, once for all rows of \`message\` that name it. Up to 256 KB they are \`header\` and \`text\`;
   -- above that \`file\` holds them whole and \`header\` has the header block again, so that lists need no file.

@@ -77,8 +77,8 @@ export function renameMailbox(
   const moving = all.filter((other) => other.id === mailbox.id || other.name.startsWith(`${old}/`));
   const renamed = moving.map((other) => ({ id: other.id, name: name + other.name.slice(old.length) }));
   const staying = new Set(all.filter((other) => !moving.includes(other)).map((other) => other.name));
-  if (name === old || renamed.some((other) => staying.has(other.name))) return 'exists';
-  // Longest way round first where a name moves below itself (a to a/b): UNIQUE is checked row by row.
+  if (renamed.some((other) => staying.has(other.name))) return 'exists';
+  // UNIQUE is checked row by row, and a may become a/b while a/b becomes a/b/b: all step aside first.
   for (const { id: row } of renamed)
     database.run('UPDATE mailbox SET name = ? WHERE id = ?', `\n${row}`, row);
   for (const { id: row, name: to } of renamed)
