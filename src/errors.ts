@@ -34,7 +34,7 @@ export const refusals = {
   connection_timeout: {
     smtp: '421 4.4.2 Timeout, closing connection',
     retry: 'later',
-    meaning: 'The client said nothing for too long: docs/architecture.md has the times.',
+    meaning: 'The client said nothing for five minutes, or had no TLS and login within the first one.',
   },
   too_many_errors: {
     smtp: '421 4.7.0 Too many errors, closing connection',

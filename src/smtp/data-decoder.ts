@@ -20,15 +20,21 @@ const LF = 0x0a;
 const CR = 0x0d;
 const DOT = 0x2e;
 
-/**
- * - `start`: at the first byte of a line. `dot`: after the dot that began it, which is never part of the message.
- * - `dot-cr`: after dot and CR. `text`: within a line. `cr`: after a CR within a line.
- */
-type State = 'start' | 'dot' | 'dot-cr' | 'text' | 'cr';
+// Where in a line the decoder is. Numbers, because this runs for every byte of every message.
+/** At the first byte of a line. */
+const START = 0;
+/** After the dot that began the line, which is never part of the message. */
+const AFTER_DOT = 1;
+/** After that dot and a CR. */
+const AFTER_DOT_CR = 2;
+/** Within a line. */
+const TEXT = 3;
+/** After a CR within a line. */
+const AFTER_CR = 4;
 
 /** `write` gets slices of the chunk pushed, valid during the call only. */
 export function createDataDecoder(write: (bytes: Buffer) => void): DataDecoder {
-  let state: State = 'start';
+  let state = START;
   let strayLineEnd = false;
   let nul = false;
 
@@ -43,32 +49,34 @@ export function createDataDecoder(write: (bytes: Buffer) => void): DataDecoder {
       /** Where the bytes begin that are not written yet. */
       let from = 0;
       for (let at = 0; at < chunk.length; at += 1) {
-        const byte = chunk[at];
-        if (state === 'dot-cr' && byte === LF) {
+        const byte = chunk[at] ?? NUL;
+        // Nearly every byte: CR is the highest of those that mean anything here.
+        if (state === TEXT && byte > CR) continue;
+        if (state === AFTER_DOT_CR && byte === LF) {
           return at + 1;
         }
-        if (state === 'start' && byte === DOT) {
+        if (state === START && byte === DOT) {
           if (at > from) write(chunk.subarray(from, at));
           from = at + 1;
-          state = 'dot';
-        } else if (state === 'dot' && byte === CR) {
+          state = AFTER_DOT;
+        } else if (state === AFTER_DOT && byte === CR) {
           // Perhaps the end; if not, this CR is a stray one, and it does not matter that it is not written.
           from = at + 1;
-          state = 'dot-cr';
+          state = AFTER_DOT_CR;
         } else if (byte === CR) {
-          if (state === 'cr' || state === 'dot-cr') strayLineEnd = true;
-          state = 'cr';
+          if (state === AFTER_CR || state === AFTER_DOT_CR) strayLineEnd = true;
+          state = AFTER_CR;
         } else if (byte === LF) {
-          if (state === 'cr') {
-            state = 'start';
+          if (state === AFTER_CR) {
+            state = START;
           } else {
             strayLineEnd = true;
-            state = 'text';
+            state = TEXT;
           }
         } else {
-          if (state === 'cr' || state === 'dot-cr') strayLineEnd = true;
+          if (state === AFTER_CR || state === AFTER_DOT_CR) strayLineEnd = true;
           if (byte === NUL) nul = true;
-          state = 'text';
+          state = TEXT;
         }
       }
       if (from < chunk.length) write(chunk.subarray(from));

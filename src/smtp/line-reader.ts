@@ -103,7 +103,7 @@ export class LineReader extends SMTPStream {
     const overlong = this.#overlong;
     this.#partial = Buffer.alloc(0);
     this.#overlong = false;
-    if (overlong || line.length > MAX_COMMAND_LINE + 1) {
+    if (overlong) {
       this.#handlers.badLine('line too long');
     } else if (line.indexOf(CR) !== line.length - 1 || line.length === 0) {
       // A bare LF or CR. To take one for the end of a line is what SMTP smuggling lives on.

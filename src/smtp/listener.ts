@@ -190,7 +190,12 @@ export async function createListener(parts: ListenerParts, kind: ListenerKind): 
 
   const tcp = createServer({ noDelay: true, keepAlive: true }, accept);
   tcp.listen(parts.port, parts.host);
-  await once(tcp, 'listening');
+  try {
+    await once(tcp, 'listening');
+  } catch (error) {
+    stopFollowing();
+    throw error;
+  }
   tcp.on('error', (error) => events.fault('smtp listener', error));
   const address = tcp.address();
   const port = address !== null && typeof address === 'object' ? address.port : parts.port;

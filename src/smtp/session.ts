@@ -190,7 +190,7 @@ export class Session extends SMTPConnection {
   override _onCommand(line: Buffer, next: () => void = () => {}): void {
     const verb = line.toString('latin1').split(' ', 1)[0]?.toUpperCase() ?? '';
     if (!this._upgrading && !this.secure && !IN_CLEAR.has(verb)) {
-      this.#refuse(refuse('starttls_required', verb));
+      this.#refuse(refuse('starttls_required', 'before TLS'));
       return this._whenWritable(next);
     }
     super._onCommand(line, next);
@@ -314,7 +314,7 @@ export class Session extends SMTPConnection {
     this.#message = undefined;
     const refusal = await this.#hand(transaction, message);
     message.release();
-    if (refusal === undefined) this.#errors = 0;
+    if (refusal === undefined) this.#errors = this._unrecognizedCommands = 0;
     this.#phase = 'idle';
     this.#lastInput = this.#parts.clock.now();
     if (this.#over) return;
