@@ -228,15 +228,28 @@ test('sets find what a plain search finds', () => {
 });
 
 test('patterns match what a regular expression matches', () => {
+  const agree = (pattern: string, subject: string) => {
+    const expression = new RegExp(`^${pattern.replaceAll('*', '.*').replaceAll('%', '[^/]*')}$`);
+    assert.equal(matchesPattern(subject, pattern), expression.test(subject));
+  };
+  fc.assert(fc.property(fc.stringMatching(/^[ab/*%]{0,7}$/), fc.stringMatching(/^[ab/]{0,9}$/), agree), {
+    numRuns: 2000,
+  });
+  // Long ones, with a wildcard or two near the borders of words.
+  const long = fc.tuple(
+    fc.nat(70),
+    fc.constantFrom('*', '%', '*b', '%a', ''),
+    fc.nat(70),
+    fc.constantFrom('*', '%', 'b', ''),
+  );
   fc.assert(
-    fc.property(
-      fc.stringMatching(/^[ab/*%]{0,7}$/),
-      fc.stringMatching(/^[ab/]{0,9}$/),
-      (pattern, subject) => {
-        const expression = new RegExp(`^${pattern.replaceAll('*', '.*').replaceAll('%', '[^/]*')}$`);
-        assert.equal(matchesPattern(subject, pattern), expression.test(subject));
-      },
-    ),
+    fc.property(long, fc.nat(140), fc.constantFrom('', '/', 'b'), (parts, length, middle) => {
+      const [before, first, after, second] = parts;
+      agree(
+        'a'.repeat(before) + first + 'a'.repeat(after) + second,
+        'a'.repeat(before + (length % 40)) + middle + 'a'.repeat(after),
+      );
+    }),
     { numRuns: 2000 },
   );
 });

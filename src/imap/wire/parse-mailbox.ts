@@ -4,7 +4,7 @@ import { Problem } from './reader.ts';
 import type { Reader } from './reader.ts';
 
 /** LIST-EXTENDED patterns in one command: each is tried on each mailbox. */
-const MAX_PATTERNS = 20;
+const MAX_PATTERNS = 10;
 /** Options with a value of their own may hold brackets in brackets. */
 const MAX_DEPTH = 10;
 
