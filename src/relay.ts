@@ -92,8 +92,10 @@ const DNS_TIMEOUT = 10 * second;
 const MAX_HEAVY_WAITING = 64;
 /** 30 MB take a worker a quarter of a second. */
 const MAX_HEAVY_TIME = minute;
-/** Message bytes in memory at once, over all connections: some of the largest messages, or thousands of usual ones. */
-const MESSAGES_IN_MEMORY = 6;
+/** Of the largest size, that are in memory at once, for users and for strangers each: or thousands of usual ones. */
+const MESSAGES_IN_MEMORY = 4;
+/** Of these one peer on port 25 may have so many. */
+const MESSAGES_OF_A_STRANGER = 2;
 /** Accounts whose sending is remembered for the rate limits. */
 const MAX_RATE_LIMITED = 100_000;
 
@@ -130,7 +132,8 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   const pool = scope.use(
     createPool<typeof tasks>({
       module: new URL('./heavy.ts', import.meta.url),
-      size: Math.max(1, availableParallelism() - 1),
+      // Two at least: a message made to keep one busy for its minute must not hold up all others.
+      size: Math.max(2, availableParallelism() - 1),
       maxQueued: MAX_HEAVY_WAITING,
       taskTimeoutMs: MAX_HEAVY_TIME,
       clock,
@@ -169,7 +172,12 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   });
   // relay.md 1: one peer may hold a fifth of the connections.
   const admissionOf = (max: number) => createAdmission({ max, maxPerPeer: Math.max(1, Math.floor(max / 5)) });
-  const byteBudget = createByteBudget(MESSAGES_IN_MEMORY * settings.max_message_size);
+  // Strangers must not be able to use up what users need, nor one of them what the others need.
+  const budgetOfUsers = createByteBudget(MESSAGES_IN_MEMORY * settings.max_message_size);
+  const budgetOfStrangers = createByteBudget(
+    MESSAGES_IN_MEMORY * settings.max_message_size,
+    MESSAGES_OF_A_STRANGER * settings.max_message_size,
+  );
   const rateLimits = {
     messages: createRateLimit({
       perMinute: settings.max_user_send_per_minute,
@@ -202,12 +210,13 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
 
   // ---- who listens: last, when all that they need is there ---------------------------------------------------------
   const host = hostOf(settings);
-  const common = { host, certificate, byteBudget, events, clock, random };
+  const common = { host, certificate, byteBudget: budgetOfUsers, events, clock, random };
   const smtp = { ...common, domain: mailDomain, maxMessageSize: settings.max_message_size };
   const inbound = (port: number) =>
     createInbound({
       ...smtp,
       port,
+      byteBudget: budgetOfStrangers,
       admission: admissionOf(settings.max_smtp_connections),
       take: receive,
       isLocal,

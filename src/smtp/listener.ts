@@ -10,7 +10,7 @@ import { second } from '../clock.ts';
 import type { Clock, Random, Timer } from '../clock.ts';
 import { refuse } from '../errors.ts';
 import type { Admission } from '../limits/admission.ts';
-import type { ByteBudget } from '../limits/byte-budget.ts';
+import type { SharedByteBudget } from '../limits/byte-budget.ts';
 import type { TakeMessage } from '../mailflow/verdict.ts';
 import type { Events, Service } from '../observe/events.ts';
 import type { Certificate } from '../tls/certificate.ts';
@@ -39,7 +39,7 @@ export interface ListenerParts {
   readonly certificate: Certificate;
   readonly take: TakeMessage;
   readonly admission: Admission;
-  readonly byteBudget: ByteBudget;
+  readonly byteBudget: SharedByteBudget;
   /** Bytes, dots unstuffed; announced by SIZE. */
   readonly maxMessageSize: number;
   readonly events: Events;
@@ -172,7 +172,7 @@ export async function createListener(parts: ListenerParts, kind: ListenerKind): 
       domain: parts.domain,
       loginRequired: kind.onAuth !== undefined,
       maxMessageSize: parts.maxMessageSize,
-      budget: byteBudget,
+      budget: byteBudget.of(socket.remoteAddress ?? ''),
       rules,
       take: parts.take,
       clock,

@@ -4,7 +4,7 @@ import type { KeyPair } from '../../src/tls/certificate.ts';
 
 /** A fresh P-256 key with a certificate of its own for `name`, good for a day around now. */
 export async function selfSigned(name = '_teal.test'): Promise<KeyPair> {
-  x509.cryptoProvider.set(webcrypto as Crypto);
+  x509.cryptoProvider.set(webcrypto);
   const keys = await webcrypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
     'sign',
     'verify',

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { createAdmission } from '../../src/limits/admission.ts';
 import { createByteBudget } from '../../src/limits/byte-budget.ts';
-import type { ByteBudget } from '../../src/limits/byte-budget.ts';
+import type { SharedByteBudget } from '../../src/limits/byte-budget.ts';
 import { HANDSHAKE_TIME } from '../../src/smtp/listener.ts';
 import { MAX_COMMAND_LINE } from '../../src/smtp/line-reader.ts';
 import { MAX_ERRORS, OPENING_TIME } from '../../src/smtp/session.ts';
@@ -155,7 +155,11 @@ test('messages over the budget of all connections are refused for now; the budge
   await holder[Symbol.asyncDispose]();
   while (budget.held > 0) await new Promise(setImmediate);
   for (let n = 0; n < 3; n += 1) {
-    assert.equal((await other.deliver(ALICE, [BOB], line.repeat(200))).code, 250, 'each gives back what it took');
+    assert.equal(
+      (await other.deliver(ALICE, [BOB], line.repeat(200))).code,
+      250,
+      'each gives back what it took',
+    );
   }
   assert.equal(budget.held, 0);
   assert.equal(relay.taken.length, 3);
@@ -200,10 +204,20 @@ function closing(socket: Socket): Promise<void> {
 }
 
 /** A byte budget that says what is set aside now, and what was at most. */
-function watchedBudget(limit: number): ByteBudget & { readonly held: number; readonly most: number } {
+function watchedBudget(limit: number): SharedByteBudget & { readonly held: number; readonly most: number } {
   const budget = createByteBudget(limit);
   let held = 0;
   let most = 0;
+  const reserve: SharedByteBudget['reserve'] = (bytes) => {
+    const release = budget.reserve(bytes);
+    if (release === undefined) return undefined;
+    held += bytes;
+    most = Math.max(most, held);
+    return () => {
+      held -= bytes;
+      release();
+    };
+  };
   return {
     get held() {
       return held;
@@ -211,15 +225,7 @@ function watchedBudget(limit: number): ByteBudget & { readonly held: number; rea
     get most() {
       return most;
     },
-    reserve(bytes) {
-      const release = budget.reserve(bytes);
-      if (release === undefined) return undefined;
-      held += bytes;
-      most = Math.max(most, held);
-      return () => {
-        held -= bytes;
-        release();
-      };
-    },
+    reserve,
+    of: () => ({ reserve }),
   };
 }
