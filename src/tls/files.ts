@@ -75,13 +75,19 @@ function whyUnreadable(error: unknown): string {
   return `cannot be read: ${String(code ?? error)}`;
 }
 
+/** The first certificate; all of the chain must be readable, or the TLS server would not take it. */
 function certificateOf(pem: string, path: string): X509Certificate {
-  if (!CERTIFICATE.test(pem)) throw new BadCertificateFile(`${path} holds no certificate in PEM form`);
-  try {
-    return new X509Certificate(pem);
-  } catch (error) {
-    throw new BadCertificateFile(`the certificate in ${path} is damaged`, { cause: error });
-  }
+  const [own, ...chain] = pem.split(/(?=-----BEGIN )/).filter((block) => CERTIFICATE.test(block));
+  if (own === undefined) throw new BadCertificateFile(`${path} holds no certificate in PEM form`);
+  const parse = (block: string, nth: number) => {
+    try {
+      return new X509Certificate(block);
+    } catch (error) {
+      throw new BadCertificateFile(`certificate ${nth} in ${path} is damaged`, { cause: error });
+    }
+  };
+  chain.forEach((block, place) => parse(block, place + 2));
+  return parse(own, 1);
 }
 
 function keyOf(pem: string, path: string): KeyObject {

@@ -13,7 +13,8 @@ import { openTestStore } from '../harness/store.ts';
 const domain = '_teal.test';
 const secret = 'k3J9dPq2LmZx8vTbR4nW0y';
 
-describe('login', () => {
+// The timeout is for a run that fails: a test may then wait for a timer that is never set.
+describe('login', { timeout: 30_000 }, () => {
   let opened: Awaited<ReturnType<typeof openTestStore>>;
   let names = 100_000_000;
   before(async () => {

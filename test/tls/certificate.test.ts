@@ -33,6 +33,7 @@ describe('the certificate of all listeners', () => {
       { key: one.key, cert: two.cert },
       { key: 'no key', cert: two.cert },
       { key: two.key, cert: '' },
+      { key: two.key, cert: `${two.cert}\n${one.cert.slice(0, 200)}\n-----END CERTIFICATE-----\n` },
     ]) {
       assert.throws(() => certificate.replace(pair));
     }

@@ -54,7 +54,12 @@ describe('the files of tls_external_cert_and_key', () => {
       [cert, cert, /cert\.pem holds no private key/],
       [key, key, /key\.pem holds no certificate/],
       [key, cert, /key\.pem holds a key and .*cert\.pem a certificate: .* certificate first/],
-      [await file('cut.pem', pair.cert.slice(0, 300)), key, /certificate in .*cut\.pem is damaged/],
+      [await file('cut.pem', pair.cert.slice(0, 300)), key, /certificate 1 in .*cut\.pem is damaged/],
+      [
+        await file('chain.pem', `${pair.cert}\n${other.cert.slice(0, 200)}\n-----END CERTIFICATE-----\n`),
+        key,
+        /certificate 2 in .*chain\.pem is damaged/,
+      ],
       [cert, await file('cutkey.pem', pair.key.slice(0, 100)), /private key in .*cutkey\.pem is damaged/],
       [cert, await file('locked.pem', privateKey), /locked\.pem has a passphrase/],
       [cert, await file('other.pem', other.key), /other\.pem does not belong to the first certificate/],

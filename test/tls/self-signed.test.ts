@@ -97,6 +97,7 @@ describe('the self-signed certificate', () => {
       last = next;
     };
     await renewed([...names, '192.0.2.1']);
+    await renewed(names);
     await renewed(['_other.test', ...names.slice(1)]);
     await renewed(names);
     clock.advance(3619 * day);
@@ -128,6 +129,7 @@ describe('the self-signed certificate', () => {
       await chmod(`${path}.new`, 0o644);
       const next = await make();
       assert.equal(next.key === first.key, keyKept, JSON.stringify(damaged.slice(0, 40)));
+      assert(new X509Certificate(next.cert).checkPrivateKey(createPrivateKey(next.key)));
       assert.deepEqual(await make(), next);
       assert.equal((await stat(path)).mode & 0o777, 0o600);
     }
