@@ -1,10 +1,9 @@
 import { refuse } from '../errors.ts';
 import type { Events } from '../observe/events.ts';
 import { OverQuota, StoreUnavailable } from '../store/contract.ts';
-import type { Accepted } from '../store/contract.ts';
 import { TaskError } from '../workers/task.ts';
 import { refused } from './verdict.ts';
-import type { Envelope, TakeMessage, Verdict } from './verdict.ts';
+import type { TakeMessage, Verdict } from './verdict.ts';
 
 /**
  * Makes a walk safe to call from a session: it always answers. What stops the walk half way becomes a reply that is
@@ -32,17 +31,4 @@ function verdictOf(error: unknown, events: Pick<Events, 'storeUnavailable' | 'fa
   if (error instanceof TaskError && error.reason !== 'failed') return refused(refuse('busy', error.message));
   events.fault('mailflow', error);
   return refused(refuse('internal', error instanceof Error ? error.message : 'not an error'));
-}
-
-/** Tells of the recipients that got nothing, until there are bounces: their addresses are nobody's business. */
-export function reportDropped(
-  events: Pick<Events, 'recipientDropped'>,
-  { session }: Envelope,
-  unknown: number,
-  outcome?: Accepted,
-): void {
-  for (let count = 0; count < unknown; count++) events.recipientDropped(session, 'unknown');
-  for (const { kind } of outcome?.deliveries ?? []) {
-    if (kind !== 'delivered') events.recipientDropped(session, kind === 'over-quota' ? kind : 'unknown');
-  }
 }

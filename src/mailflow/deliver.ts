@@ -1,7 +1,10 @@
 import type { Author } from '../message/address.ts';
 import { fieldsOf, parseHeader } from '../message/header.ts';
 import type { Header } from '../message/header.ts';
-import type { Account, Plan } from '../store/contract.ts';
+import type { Events } from '../observe/events.ts';
+import type { Account, Plan, Store } from '../store/contract.ts';
+import type { LocalRecipients } from './recipients.ts';
+import type { Envelope } from './verdict.ts';
 
 /** A message that passed all rules. */
 export interface Passed {
@@ -9,17 +12,44 @@ export interface Passed {
   readonly message: Buffer;
   readonly author: Author;
   readonly encrypted: boolean;
-  readonly recipients: readonly Account[];
 }
 
-/** What becomes of the message here, for the store to take as a whole or not at all. */
-export function planDelivery(passed: Passed, now: number): Plan {
+export interface DeliverParts {
+  readonly store: Pick<Store, 'accept'>;
+  readonly events: Pick<Events, 'recipientDropped'>;
+}
+
+/**
+ * Where both walks end. When it resolves, the message is durable for every recipient that has an account and room: now,
+ * and not before, the sender may be told 250. Rejects as Store.accept does, and then nothing was kept.
+ *
+ * A recipient that gets nothing is never refused beside others, for other relays give the whole message up then
+ * (relay.md 3, transport); until there are bounces an event is all that is left of it.
+ */
+export async function deliver(
+  passed: Passed,
+  recipients: LocalRecipients,
+  { session }: Envelope,
+  now: number,
+  { store, events }: DeliverParts,
+): Promise<void> {
+  const { accounts, unknown } = recipients;
+  const outcomes = accounts.length > 0 ? (await store.accept(planOf(passed, accounts, now))).deliveries : [];
+  for (let count = 0; count < unknown; count++) events.recipientDropped(session, 'unknown');
+  for (const { kind } of outcomes) {
+    if (kind === 'over-quota') events.recipientDropped(session, kind);
+    // Removed since it was looked up.
+    if (kind === 'no-account') events.recipientDropped(session, 'unknown');
+  }
+}
+
+function planOf(passed: Passed, accounts: readonly Account[], now: number): Plan {
   const header = parseHeader(passed.message);
   return {
     now,
     message: passed.message,
     headerSize: header.size,
-    deliveries: passed.recipients.map((account) => ({
+    deliveries: accounts.map((account) => ({
       account: account.id,
       push: wakesDevices(account, passed, header),
     })),

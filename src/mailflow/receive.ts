@@ -5,8 +5,8 @@ import { cleanDelivery } from '../filter/privacy.ts';
 import { parseHeader } from '../message/header.ts';
 import type { Events } from '../observe/events.ts';
 import type { Store } from '../store/contract.ts';
-import { answering, reportDropped } from './answer.ts';
-import { planDelivery } from './deliver.ts';
+import { answering } from './answer.ts';
+import { deliver } from './deliver.ts';
 import { judgeOrigin } from './origin.ts';
 import { findLocalRecipients } from './recipients.ts';
 import { accepted, refused } from './verdict.ts';
@@ -36,38 +36,24 @@ export function createReceive({
 }: ReceiveParts): TakeMessage {
   return answering('incoming', events, async (envelope, message) => {
     const header = parseHeader(message);
-    const { accounts, unknown } = await findLocalRecipients(envelope.recipients, domain, store.accounts);
+    const recipients = await findLocalRecipients(envelope.recipients, domain, store.accounts);
 
     // Its form before its origin, as upstream: what is refused anyway costs no question to DNS.
-    const form = await filter.judgeIncoming({
-      message,
-      header,
-      acceptsCleartext: accounts.map((account) => account.acceptsCleartext),
-    });
+    const acceptsCleartext = recipients.accounts.map((account) => account.acceptsCleartext);
+    const form = await filter.judgeIncoming({ message, header, acceptsCleartext });
     if (!form.ok) return refused(form.refusal);
 
     const origin = await judgeOrigin(form.author, envelope.peer, message, checkDkim);
     if (!origin.ok) return refused(origin.refusal);
 
-    // An unknown recipient is never refused beside valid ones: other relays drop the whole message then (relay.md 3).
-    if (accounts.length === 0) {
-      reportDropped(events, envelope, unknown);
-      return accepted;
-    }
+    const passed = {
+      message: cleanDelivery(message, header),
+      author: form.author,
+      encrypted: form.as === 'encrypted',
+    };
+    await deliver(passed, recipients, envelope, clock.now(), { store, events });
 
-    const plan = planDelivery(
-      {
-        message: cleanDelivery(message, header),
-        author: form.author,
-        encrypted: form.as === 'encrypted',
-        recipients: accounts,
-      },
-      clock.now(),
-    );
-    const outcome = await store.accept(plan); // Durable from here on: now, and not before, we may say 250.
-
-    reportDropped(events, envelope, unknown, outcome);
-    events.messageReceived(envelope.session, message.length, accounts.length);
+    events.messageReceived(envelope.session, message.length, recipients.accounts.length);
     return accepted;
   });
 }

@@ -4,8 +4,8 @@ import { cleanSubmission } from '../filter/privacy.ts';
 import { parseHeader } from '../message/header.ts';
 import type { Events } from '../observe/events.ts';
 import type { Store } from '../store/contract.ts';
-import { answering, reportDropped } from './answer.ts';
-import { planDelivery } from './deliver.ts';
+import { answering } from './answer.ts';
+import { deliver } from './deliver.ts';
 import { findLocalRecipients } from './recipients.ts';
 import { accepted, refused } from './verdict.ts';
 import type { TakeMessage } from './verdict.ts';
@@ -25,30 +25,21 @@ export interface SubmitParts {
  */
 export function createSubmit({ domain, store, filter, clock, events }: SubmitParts): TakeMessage {
   return answering('outgoing', events, async (envelope, message) => {
-    const { sender, recipients } = envelope;
     const header = parseHeader(message);
-    const form = await filter.judgeOutgoing({ message, header, sender, recipients });
+    const { sender } = envelope;
+
+    const form = await filter.judgeOutgoing({ message, header, sender, recipients: envelope.recipients });
     if (!form.ok) return refused(form.refusal);
 
-    const { accounts, unknown } = await findLocalRecipients(recipients, domain, store.accounts);
-    if (accounts.length === 0) {
-      reportDropped(events, envelope, unknown);
-      return accepted;
-    }
+    const recipients = await findLocalRecipients(envelope.recipients, domain, store.accounts);
+    const passed = {
+      message: cleanSubmission(message, header),
+      author: form.author,
+      encrypted: form.as === 'encrypted',
+    };
+    await deliver(passed, recipients, envelope, clock.now(), { store, events });
 
-    const plan = planDelivery(
-      {
-        message: cleanSubmission(message, header),
-        author: form.author,
-        encrypted: form.as === 'encrypted',
-        recipients: accounts,
-      },
-      clock.now(),
-    );
-    const outcome = await store.accept(plan); // Durable from here on: now, and not before, we may say 250.
-
-    reportDropped(events, envelope, unknown, outcome);
-    events.messageSubmitted(envelope.session, message.length, accounts.length);
+    events.messageSubmitted(envelope.session, message.length, recipients.accounts.length);
     return accepted;
   });
 }
