@@ -220,7 +220,10 @@ export interface Messages {
     change: StoreFlags,
     origin?: string,
   ): Promise<{ changed: readonly Message[]; refused: readonly number[] }>;
-  /** Removes those of `uids` (all: every one) that carry \Deleted; answers with what was removed, ascending. */
+  /**
+   * Removes those of `uids` (all: every one) that carry \Deleted; answers with what was removed, ascending. Of many, the
+   * first may be gone, and told, before the last are, and when it rejects.
+   */
   expunge(mailbox: MailboxId, uids: readonly number[] | 'all', origin?: string): Promise<readonly number[]>;
   /** Copies or moves as a whole, flags and INTERNALDATE with it (RFC 9051 6.4.7, RFC 6851). */
   copy(

@@ -8,6 +8,7 @@ import type { BodyFiles } from './body-files.ts';
 import { rowOf } from './ids.ts';
 import { messagesByUid } from './reads/messages.ts';
 import { ThreadLost } from './thread.ts';
+import { MAX_EXPUNGED_AT_ONCE } from './writes/expunge.ts';
 
 /** UIDs looked up on the main thread; more go to the reader. */
 const FEW = 50;
@@ -47,7 +48,9 @@ export function createMessages(access: Access, files: BodyFiles, during: During)
     storeFlags: (mailbox, uids, change, origin) =>
       access.write('storeFlags', { mailbox, uids, change, origin }, uids.length * ITEM_COST),
     expunge: (mailbox, uids, origin) =>
-      access.write('expunge', { mailbox, uids, origin }, uids.length * ITEM_COST),
+      inSlices(uids, (slice) =>
+        access.write('expunge', { mailbox, uids: slice, origin }, slice.length * ITEM_COST),
+      ),
     copy: (from: MailboxId, uids, to, { move, now, origin }) =>
       access.write('copy', { from, uids, to, move, now, origin }, uids.length * ITEM_COST),
   };
@@ -96,6 +99,24 @@ async function withBody<Result>(
   }
   if (!isKept(result)) await discard();
   return result;
+}
+
+/** Many messages go slice by slice, each a transaction of its own: deliveries wait for one of them, not for all. */
+async function inSlices(
+  uids: readonly number[] | 'all',
+  expunge: (slice: readonly number[] | 'all') => Promise<readonly number[]>,
+): Promise<readonly number[]> {
+  const gone: number[] = [];
+  const take = async (slice: readonly number[] | 'all') => {
+    const removed = await expunge(slice);
+    for (const uid of removed) gone.push(uid);
+    return removed.length;
+  };
+  if (uids === 'all') while ((await take('all')) === MAX_EXPUNGED_AT_ONCE);
+  else
+    for (let at = 0; at < uids.length; at += MAX_EXPUNGED_AT_ONCE)
+      await take(uids.slice(at, at + MAX_EXPUNGED_AT_ONCE));
+  return gone.sort((a, b) => a - b);
 }
 
 function bounded(uids: readonly number[]): void {
