@@ -141,10 +141,12 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   );
   const resolver =
     overrides.resolver ??
-    createResolver({
-      timeoutMs: DNS_TIMEOUT,
-      ...(settings.dns_servers.length > 0 ? { servers: settings.dns_servers } : {}),
-    });
+    scope.use(
+      createResolver({
+        timeoutMs: DNS_TIMEOUT,
+        ...(settings.dns_servers.length > 0 ? { servers: settings.dns_servers } : {}),
+      }),
+    );
   const checkDkim = createDkimCheck({ resolver, pool, clock });
   const filter = createFilter(pool);
 
@@ -249,6 +251,11 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
         ...(settings.privacy_mail ? { adminUri: `mailto:${settings.privacy_mail}` } : {}),
       },
     });
+  const listeners: AsyncDisposable[] = [];
+  // All at once: each may wait some seconds for messages under way, and none may begin new ones meanwhile.
+  scope.defer(async () => {
+    await Promise.all(listeners.map((listener) => listener[Symbol.asyncDispose]()));
+  });
   const listen = async (
     key: PortKey,
     bind: (port: number) => Promise<AsyncDisposable & { port: number }>,
@@ -256,7 +263,8 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     const listener = await bind(settings[key]).catch((error: unknown) => {
       throw portUnavailable(key, settings[key], error);
     });
-    return scope.use(listener).port;
+    listeners.push(listener);
+    return listener.port;
   };
   const ports: Ports = {
     smtp_port: await listen('smtp_port', inbound),

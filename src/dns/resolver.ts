@@ -34,9 +34,9 @@ const missing = new Set(['ENOTFOUND', 'ENODATA', 'EBADNAME']);
 
 /**
  * Asks `servers`, or those of the system. Nothing is kept: each call is a question. Throws where a server is not an
- * address.
+ * address. Disposing of it ends the questions under way, as trouble: an open one would keep the process alive.
  */
-export function createResolver({ servers, timeoutMs }: ResolverOptions): Resolver {
+export function createResolver({ servers, timeoutMs }: ResolverOptions): Resolver & Disposable {
   const known = servers ?? new SystemResolver().getServers();
   const wait = Math.max(1, Math.floor(timeoutMs / (WAITS_PER_SERVER * Math.max(1, known.length))));
   const system = new SystemResolver({
@@ -54,6 +54,7 @@ export function createResolver({ servers, timeoutMs }: ResolverOptions): Resolve
       if (records.length === 0) throw new DnsMissing(`${name} TXT: no record`);
       return records;
     },
+    [Symbol.dispose]: () => system.cancel(),
   };
 }
 

@@ -69,3 +69,12 @@ test('a server that is down is DnsTrouble, and the next one is asked', async () 
 test('a server that is no address is refused when the resolver is made', () => {
   assert.throws(() => createResolver({ servers: ['dns.example'], timeoutMs: 1000 }));
 });
+
+test('a question under way when the resolver is disposed of ends at once, as trouble', async () => {
+  await using dns = await createDnsServer();
+  dns.silence('silent.test');
+  const resolver = createResolver({ servers: [dns.address], timeoutMs: 60_000 });
+  const asked = resolver.txt('silent.test');
+  resolver[Symbol.dispose]();
+  await assert.rejects(asked, DnsTrouble);
+});
