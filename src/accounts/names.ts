@@ -8,6 +8,11 @@ export interface CreationRules {
 
 /** relay.md 2: upstream's rule for a new name; its gate for every login is the same set, with capitals. */
 const LOCAL_PART = /^[a-z0-9._-]+$/;
+/**
+ * RFC 5321 4.1.2, Dot-string. Upstream gives away `a..b` and `.a` as well, but no address can name them without quotes:
+ * such an account could neither send nor be written to.
+ */
+const DOT_STRING = /^[^.]+(?:\.[^.]+)*$/;
 /** RFC 5321 4.5.3.1.1. */
 const MAX_LOCAL_PART = 64;
 
@@ -54,6 +59,7 @@ export function creationRefused(address: string, password: string, rules: Creati
   if (local.length < rules.usernameMinLength) return 'the name is too short';
   if (local.length > rules.usernameMaxLength) return 'the name is too long';
   if (isReservedName(local)) return 'the name is reserved';
+  if (!DOT_STRING.test(local)) return 'the name has a dot at an end, or two together';
   if ([...password].length < rules.passwordMinLength) return 'the password is too short';
   return undefined;
 }

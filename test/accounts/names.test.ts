@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { creationRefused, isReservedName, loginAddress } from '../../src/accounts/names.ts';
+import { parseMailbox } from '../../src/message/address.ts';
 
 const domain = '_teal.test';
 const rules = { usernameMinLength: 9, usernameMaxLength: 9, passwordMinLength: 9 };
@@ -94,6 +95,16 @@ describe('new names', () => {
     for (const local of ['administra', 'webmaster1', 'xadmin', 'newsletter', 'zn3zossaq']) {
       assert.equal(refused(local, 'a password', any), undefined, local);
       assert(!isReservedName(local));
+    }
+  });
+
+  test('can be written as an address without quotes', () => {
+    for (const local of ['.n3zossaq', 'zn3zossa.', 'zn3..ssaq', '.........']) {
+      assert.match(refused(local) ?? '', /dot/, local);
+    }
+    for (const local of ['z.3.o.s.q', '-n3zossa_', '_________']) {
+      assert.equal(refused(local), undefined, local);
+      assert.equal(parseMailbox(`${local}@${domain}`)?.local, local);
     }
   });
 
