@@ -92,10 +92,10 @@ const DNS_TIMEOUT = 10 * second;
 const MAX_HEAVY_WAITING = 64;
 /** 30 MB take a worker a quarter of a second. */
 const MAX_HEAVY_TIME = minute;
-/** Of the largest size, that are in memory at once, for users and for strangers each: or thousands of usual ones. */
+/** Of the largest size, that are in memory at once, for senders, readers and strangers each; or thousands of usual ones. */
 const MESSAGES_IN_MEMORY = 4;
-/** Of these one peer on port 25 may have so many. */
-const MESSAGES_OF_A_STRANGER = 2;
+/** Of these one peer on port 25, or one who reads, may have so many. */
+const MESSAGES_OF_A_PEER = 2;
 /** Accounts whose sending is remembered for the rate limits. */
 const MAX_RATE_LIMITED = 100_000;
 
@@ -123,7 +123,8 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   const domainOfStore = await store.values.setOnce('domain', domain);
   if (domainOfStore !== domain) {
     throw new WrongDomain(
-      `${settings.data_dir} holds the relay of ${domainOfStore}, mail_domain is ${mailDomain}`,
+      `${settings.data_dir} holds the relay of ${domainOfStore}, and mail_domain is ${mailDomain}: ` +
+        'set mail_domain back, or choose another data_dir',
     );
   }
   const certificate = createCertificate(await keyPairOf(settings, mailDomain, clock, events));
@@ -134,6 +135,16 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       module: new URL('./heavy.ts', import.meta.url),
       // Two at least: a message made to keep one busy for its minute must not hold up all others.
       size: Math.max(2, availableParallelism() - 1),
+      maxQueued: MAX_HEAVY_WAITING,
+      taskTimeoutMs: MAX_HEAVY_TIME,
+      clock,
+    }),
+  );
+  // One worker of their own: who reads big messages holds up neither who sends nor who receives.
+  const fetchPool = scope.use(
+    createPool<typeof tasks>({
+      module: new URL('./heavy.ts', import.meta.url),
+      size: 1,
       maxQueued: MAX_HEAVY_WAITING,
       taskTimeoutMs: MAX_HEAVY_TIME,
       clock,
@@ -174,12 +185,15 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   });
   // relay.md 1: one peer may hold a fifth of the connections.
   const admissionOf = (max: number) => createAdmission({ max, maxPerPeer: Math.max(1, Math.floor(max / 5)) });
-  // Strangers must not be able to use up what users need, nor one of them what the others need.
-  const budgetOfUsers = createByteBudget(MESSAGES_IN_MEMORY * settings.max_message_size);
-  const budgetOfStrangers = createByteBudget(
-    MESSAGES_IN_MEMORY * settings.max_message_size,
-    MESSAGES_OF_A_STRANGER * settings.max_message_size,
-  );
+  // Strangers and slow readers must not be able to use up what those who send need, nor one of them what others need.
+  const budgetOfSenders = createByteBudget(MESSAGES_IN_MEMORY * settings.max_message_size);
+  const sharedBudget = () =>
+    createByteBudget(
+      MESSAGES_IN_MEMORY * settings.max_message_size,
+      MESSAGES_OF_A_PEER * settings.max_message_size,
+    );
+  const budgetOfStrangers = sharedBudget();
+  const budgetOfReaders = sharedBudget();
   const rateLimits = {
     messages: createRateLimit({
       perMinute: settings.max_user_send_per_minute,
@@ -212,7 +226,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
 
   // ---- who listens: last, when all that they need is there ---------------------------------------------------------
   const host = hostOf(settings);
-  const common = { host, certificate, byteBudget: budgetOfUsers, events, clock, random };
+  const common = { host, certificate, byteBudget: budgetOfSenders, events, clock, random };
   const smtp = { ...common, domain: mailDomain, maxMessageSize: settings.max_message_size };
   const inbound = (port: number) =>
     createInbound({
@@ -245,6 +259,8 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       store,
       login,
       changes,
+      byteBudget: budgetOfReaders,
+      pool: fetchPool,
       options: {
         maxMessageSize: settings.max_message_size,
         compress: settings.imap_compress,
@@ -261,7 +277,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     bind: (port: number) => Promise<AsyncDisposable & { port: number }>,
   ) => {
     const listener = await bind(settings[key]).catch((error: unknown) => {
-      throw portUnavailable(key, settings[key], error);
+      throw portUnavailable(key, settings[key], host, error);
     });
     listeners.push(listener);
     return listener.port;
@@ -285,13 +301,16 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   };
 }
 
-function portUnavailable(key: PortKey, port: number, error: unknown): unknown {
+function portUnavailable(key: PortKey, port: number, host: string, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'EADDRINUSE') return new PortUnavailable(`port ${port} (${key}) is taken by another program`);
   if (code === 'EACCES') {
     return new PortUnavailable(
       `port ${port} (${key}) may not be bound by this user: run as one who may, or give node CAP_NET_BIND_SERVICE`,
     );
+  }
+  if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT') {
+    return new PortUnavailable(`listen_address ${host} is not an address of this machine`);
   }
   return error;
 }

@@ -6,6 +6,7 @@ import type { Changes } from '../notify/changes.ts';
 import type { Events } from '../observe/events.ts';
 import type { Account, Mailbox, Store } from '../store/contract.ts';
 import type { Connection } from './connection.ts';
+import type { FetchPool } from './fetch-parts.ts';
 import type { Selected } from './selected.ts';
 import type { Piece } from './wire/response.ts';
 
@@ -31,6 +32,7 @@ export interface SessionParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly byteBudget: ByteBudget;
+  readonly pool: FetchPool;
   readonly events: Events;
   /** The certificate of this moment. */
   readonly secureContext: () => SecureContext;

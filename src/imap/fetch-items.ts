@@ -1,4 +1,5 @@
 import { parseHeader } from '../message/header.ts';
+import type { Header } from '../message/header.ts';
 import type { Message } from '../store/contract.ts';
 import type { Part, Range } from './message-structure.ts';
 import {
@@ -22,6 +23,8 @@ export type FetchNeeds = 'row' | 'header' | 'body' | 'body+header' | 'parts';
 /** What was read, as far as it was needed. */
 export interface MessageParts {
   readonly header?: Buffer;
+  /** `header`, read once for all items. */
+  readonly fields?: Header;
   readonly message?: Buffer;
   readonly parts?: Part;
 }
@@ -70,7 +73,7 @@ export function prepareItem(item: FetchItem, row: Message, known: MessageParts):
 function pieceOf(
   kind: Exclude<FetchItem['kind'], 'SECTION'>,
   row: Message,
-  { header, message, parts }: MessageParts,
+  { fields, message, parts }: MessageParts,
 ): Piece {
   switch (kind) {
     case 'FLAGS':
@@ -84,7 +87,7 @@ function pieceOf(
     case 'MODSEQ':
       return fetchItems.modseq(row.modseq);
     case 'ENVELOPE':
-      return fetchItems.envelope(envelopeOf(parseHeader(header ?? NOTHING)));
+      return fetchItems.envelope(envelopeOf(fields ?? parseHeader(NOTHING)));
     case 'BODY':
       return message && parts ? fetchItems.body(bodyStructureOf(message, parts, false)) : 'BODY NIL';
     case 'BODYSTRUCTURE':
@@ -112,7 +115,8 @@ function prepareSection(
     return { kind: 'piece', piece: sectionOf(label, clipped, origin) };
   }
   const wanted = partial ? clipRange(range, partial) : range;
-  const bytes = known.message ?? known.header;
+  // What is in memory for its parts alone is not kept while a slow peer reads: it is read again, piece by piece.
+  const bytes = known.message ? undefined : known.header;
   if (bytes && wanted.end <= bytes.length) {
     return { kind: 'piece', piece: sectionOf(label, bytes.subarray(wanted.start, wanted.end), origin) };
   }

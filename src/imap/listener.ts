@@ -4,6 +4,7 @@ import type { SecureContext, TLSSocket } from 'node:tls';
 import { createSecureContext } from 'node:tls';
 import { refuse } from '../errors.ts';
 import type { Admission } from '../limits/admission.ts';
+import type { SharedByteBudget } from '../limits/byte-budget.ts';
 import type { Certificate, KeyPair } from '../tls/certificate.ts';
 import type { SessionParts } from './context.ts';
 import { startSession } from './session.ts';
@@ -17,7 +18,9 @@ export interface Listener extends AsyncDisposable {
   serve(socket: TLSSocket): void;
 }
 
-export interface ImapParts extends Omit<SessionParts, 'service' | 'secureContext'> {
+export interface ImapParts extends Omit<SessionParts, 'service' | 'secureContext' | 'byteBudget'> {
+  /** Of which each peer has its share. */
+  readonly byteBudget: SharedByteBudget;
   readonly host: string;
   /** 0: a free one. */
   readonly port: number;
@@ -40,7 +43,8 @@ export async function createImap(parts: ImapParts): Promise<Listener> {
   const sessions = new Set<Session>();
 
   function take(socket: Socket, tls: 'now' | 'later' | 'done'): void {
-    const leave = parts.admission.admit(socket.remoteAddress ?? '');
+    const peer = socket.remoteAddress ?? '';
+    const leave = parts.admission.admit(peer);
     if (!leave) {
       turnAway(socket, tls);
       return;
@@ -48,7 +52,12 @@ export async function createImap(parts: ImapParts): Promise<Listener> {
     const session = startSession({
       socket,
       tls,
-      parts: { ...parts, service, secureContext: () => secureContext },
+      parts: {
+        ...parts,
+        service,
+        secureContext: () => secureContext,
+        byteBudget: parts.byteBudget.of(peer),
+      },
     });
     sessions.add(session);
     void session.done.then(() => {

@@ -22,6 +22,29 @@ export const SLICE = 256 * 1024;
 /** The same where memory is short: slower, but it goes on. */
 const SMALL_SLICE = 16 * 1024;
 
+/** Bytes gone over without a turn of the others: some 3 ms. */
+const WORK_PER_TURN = 64 * 1024;
+/** What a message costs beside its bytes. */
+const MESSAGE_COST = 1024;
+
+/** Lets other sessions have their turn, whatever a page of messages costs. */
+export interface Turns {
+  /** To be awaited after each message; `bytes` of it were gone over. */
+  after(bytes: number): Promise<void>;
+}
+
+export function createTurns(): Turns {
+  let work = 0;
+  return {
+    async after(bytes) {
+      work += MESSAGE_COST + bytes;
+      if (work < WORK_PER_TURN) return;
+      work = 0;
+      await turn();
+    },
+  };
+}
+
 /** The messages of `uids` that are still there, in pages, ascending; others get their turn in between. */
 export async function* rowPages(
   { messages, mailbox }: Reading,
@@ -49,19 +72,10 @@ export async function* headerPages(reading: Reading, rows: readonly Message[]): 
       bytes += rows[end]?.headerSize ?? 0;
       end += 1;
     } while (end < rows.length && bytes + (rows[end]?.headerSize ?? 0) <= HEADER_PAGE);
-    const release = bytes > HEADER_PAGE ? reserve(byteBudget, bytes) : undefined;
-    try {
-      const page = rows.slice(at, end);
-      yield {
-        rows: page,
-        headers: await messages.headers(
-          mailbox,
-          page.map(({ uid }) => uid),
-        ),
-      };
-    } finally {
-      release?.();
-    }
+    using _ = bytes > HEADER_PAGE ? reserve(byteBudget, bytes) : undefined;
+    const page = rows.slice(at, end);
+    const uids = page.map(({ uid }) => uid);
+    yield { rows: page, headers: await messages.headers(mailbox, uids) };
     at = end;
   }
 }
@@ -83,8 +97,8 @@ export async function* slices(
 }
 
 /** Throws Busy. */
-export function reserve(byteBudget: ByteBudget, bytes: number): () => void {
+export function reserve(byteBudget: ByteBudget, bytes: number): Disposable {
   const release = byteBudget.reserve(bytes);
   if (!release) throw new Busy('too many message bytes in memory');
-  return release;
+  return { [Symbol.dispose]: release };
 }

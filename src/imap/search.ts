@@ -29,6 +29,8 @@ export type TextFound = readonly boolean[];
 export interface Search {
   /** Whether some key asks for header fields, and for the message's text. */
   readonly needs: { readonly header: boolean; readonly text: boolean };
+  /** Keys, those that ask for header fields, and those that ask for text: what one message costs. */
+  readonly keys: { readonly all: number; readonly header: number; readonly text: number };
   /**
    * Whether a message fits; undefined where that hangs on facts that were left out. Ask with what is cheap, fetch the
    * header and ask again, scan the text and ask again.
@@ -53,9 +55,11 @@ const DAY_MS = 24 * 3600 * 1000;
 /** `uids`: the mailbox's, ascending, for `*` in sets. */
 export function compileSearch(key: SearchKey, uids: readonly number[]): Search {
   const textKeys: TextKey[] = [];
-  let header = false;
+  let header = 0;
+  let all = 0;
 
   function compile(part: SearchKey): Test {
+    all += 1;
     switch (part.kind) {
       case 'all':
         return () => true;
@@ -81,12 +85,12 @@ export function compileSearch(key: SearchKey, uids: readonly number[]): Search {
         // RFC 9051 6.4.4: dates are compared without time and zone.
         return (facts) => compareDay(Math.floor(facts.internalDate / DAY_MS), part);
       case 'sent-date':
-        header = true;
+        header += 1;
         return (facts) => facts.header && compareDay(sentDay(facts.header), part);
       case 'size':
         return (facts) => (part.relation === 'larger' ? facts.size > part.size : facts.size < part.size);
       case 'header':
-        header = true;
+        header += 1;
         return (facts) => facts.header && hasField(facts.header, part.field, part.value);
       case 'modseq':
         // RFC 7162 3.1.5: equal or greater.
@@ -101,7 +105,8 @@ export function compileSearch(key: SearchKey, uids: readonly number[]): Search {
 
   const test = compile(key);
   return {
-    needs: { header, text: textKeys.length > 0 },
+    needs: { header: header > 0, text: textKeys.length > 0 },
+    keys: { all, header, text: textKeys.length },
     test,
     scan: (size) => createTextScan(textKeys, size),
   };

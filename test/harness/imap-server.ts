@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Login } from '../../src/accounts/login.ts';
 import type { Clock } from '../../src/clock.ts';
 import type { ImapParts, Listener } from '../../src/imap/listener.ts';
+import { fetchTasks } from '../../src/imap/fetch-parts.ts';
 import { createImap } from '../../src/imap/listener.ts';
 import { createAdmission } from '../../src/limits/admission.ts';
 import { createByteBudget } from '../../src/limits/byte-budget.ts';
@@ -82,6 +83,7 @@ export async function startImap(overrides: TestImapOptions = {}): Promise<TestIm
     random: randomBytes,
     admission: createAdmission({ max: 1000, maxPerPeer: 1000 }),
     byteBudget: createByteBudget(256 * 1024 * 1024),
+    pool: { run: async (task, input) => fetchTasks[task](input) },
     events,
     ...overrides,
     mode,

@@ -6,6 +6,7 @@ import { deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { minute, second } from '../../src/clock.ts';
 import { createByteBudget } from '../../src/limits/byte-budget.ts';
+import { MAX_HEADER_BYTES } from '../../src/message/header.ts';
 import { createTestClock } from '../harness/clock.ts';
 import { ADDRESS, startImap } from '../harness/imap-server.ts';
 
@@ -142,7 +143,8 @@ test('an endless line is neither kept nor read for ever', async () => {
 test('literals are refused before they are read: too big, before login, in the clear, out of memory', async () => {
   await using imap = await startImap({
     options: { maxMessageSize: 1_000_000 },
-    byteBudget: createByteBudget(1_500_000),
+    // One peer's share: the rest is for others.
+    byteBudget: createByteBudget(15_000_000, 1_500_000),
   });
   await using stranger = await imap.connect();
   stranger.write('a APPEND INBOX {900000}\r\n');
@@ -171,11 +173,14 @@ test('literals are refused before they are read: too big, before login, in the c
     client.write('e APPEND INBOX {900000}\r\n');
     assert.equal((await client.next()).text, 'e NO [LIMIT] Too much under way, try again later');
   }
+  const message = Buffer.alloc(900_000, 'x');
+  message.write('A: b\r\n\r\n');
   for (;;) {
-    const answer = await client.command('APPEND INBOX ', Buffer.alloc(900_000, 'x'), '');
+    const answer = await client.command('APPEND INBOX ', message, '');
     if (answer.status === 'OK') break;
+    assert.match(answer.text, /^\[LIMIT\]/);
   }
-  assert.equal((await client.command('APPEND INBOX ', Buffer.alloc(900_000, 'x'), '')).status, 'OK');
+  assert.equal((await client.command('APPEND INBOX ', message, '')).status, 'OK');
 });
 
 test('who stops in the middle of a big literal, or of AUTHENTICATE, is sent away', async () => {
@@ -329,4 +334,35 @@ test('LIST patterns full of wildcards cost little', async () => {
   const started = performance.now();
   await client.command('LIST "" "*a*a*a*a*a*a*a*a*a*a*b"');
   assert.ok(performance.now() - started < 500);
+});
+
+test('a message whose header would hold the main loop is not taken', async () => {
+  await using imap = await startImap();
+  await using client = await imap.login();
+  const message = `${'X: y\r\n'.repeat(MAX_HEADER_BYTES / 6 + 1)}\r\nbody`;
+  const answer = await client.command('APPEND INBOX ', message, '');
+  assert.equal(`${answer.status} ${answer.text}`, 'NO [CANNOT] Header too large');
+});
+
+test('a SEARCH that asks much of each message lets others have their turn', async () => {
+  await using imap = await startImap();
+  for (let n = 0; n < 200; n += 1) await imap.deliver(MAIL);
+  await using client = await imap.login();
+  await using other = await imap.login();
+  await client.command('SELECT INBOX');
+  const keywords = Array.from({ length: 60 }, (_, n) => `Keyword${n}`).join(' ');
+  assert.equal((await client.command(`STORE 1:* +FLAGS.SILENT (${keywords})`)).status, 'OK');
+  const dear = [
+    `${'OR KEYWORD none '.repeat(900)}KEYWORD none`,
+    `${'OR FROM none '.repeat(49)}FROM none`,
+    `${'OR TEXT none '.repeat(19)}TEXT none`,
+  ];
+  for (const keys of dear) {
+    const order: string[] = [];
+    const search = client.command(`SEARCH ${keys}`).then(({ status }) => order.push(`SEARCH ${status}`));
+    const noop = other.command('NOOP').then(({ status }) => order.push(`NOOP ${status}`));
+    await Promise.all([search, noop]);
+    assert.deepEqual(order, ['NOOP OK', 'SEARCH OK'], keys.slice(0, 20));
+  }
+  assert.equal((await client.command(`SEARCH ${'OR FROM none '.repeat(50)}FROM none`)).status, 'BAD');
 });

@@ -1,4 +1,4 @@
-import { parseHeader } from '../../message/header.ts';
+import { MAX_HEADER_BYTES, parseHeader } from '../../message/header.ts';
 import type { Context, Reply } from '../context.ts';
 import { accountOf, no, ok } from '../context.ts';
 import type { AppendCommand } from '../wire/command.ts';
@@ -12,11 +12,15 @@ export async function append(command: AppendCommand, context: Context): Promise<
   if (!mailbox) return no('No such mailbox', 'TRYCREATE');
   if (message.length === 0) return no('Message is empty', 'CANNOT');
 
+  const headerSize = parseHeader(message).size;
+  // As for mail that is delivered: whoever asks for its fields would hold all others up.
+  if (headerSize > MAX_HEADER_BYTES) return no('Header too large', 'CANNOT');
+
   const now = clock.now();
   const appended = await store.messages.append(mailbox.id, {
     now,
     message,
-    headerSize: parseHeader(message).size,
+    headerSize,
     flags,
     internalDate: command.internalDate ?? now,
   });

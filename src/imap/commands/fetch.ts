@@ -1,12 +1,11 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { parseHeader } from '../../message/header.ts';
 import type { Body, Message } from '../../store/contract.ts';
 import type { Context, Reply } from '../context.ts';
 import { bad, no, ok, selectedOf } from '../context.ts';
-import type { PreparedItem } from '../fetch-items.ts';
 import { needsOf, prepareItem } from '../fetch-items.ts';
-import type { MessageParts } from '../fetch-items.ts';
-import { parseParts } from '../message-structure.ts';
-import { headerPages, reserve, rowPages, slices } from '../reads.ts';
+import type { MessageParts, PreparedItem } from '../fetch-items.ts';
+import { prepareParts } from '../fetch-parts.ts';
+import { createTurns, headerPages, reserve, rowPages, slices } from '../reads.ts';
 import type { Reading } from '../reads.ts';
 import type { FetchItem, MessageCommand } from '../wire/command.ts';
 import { fetchEnd, fetchStart, sectionStart } from '../wire/response.ts';
@@ -30,6 +29,7 @@ export async function fetch(command: Fetch, context: Context): Promise<Reply> {
   };
 
   let answered = 0;
+  const turns = createTurns();
   for await (const all of rowPages(reading, uids)) {
     const since = command.changedSince;
     const rows = since === undefined ? all : all.filter((row) => row.modseq > since);
@@ -40,10 +40,11 @@ export async function fetch(command: Fetch, context: Context): Promise<Reply> {
       for (const row of some) {
         const changed = seen.get(row.uid);
         const wanted = changed ? withFlags(items) : items;
-        if (await answer(changed ?? row, wanted, headers.get(row.uid), reading, context)) answered += 1;
+        const header = headers.get(row.uid);
+        if (await answer(changed ?? row, wanted, header, reading, context)) answered += 1;
+        await turns.after(header?.length ?? 0);
       }
       context.connection.out.flush();
-      await turn();
     }
   }
   // RFC 2180 4.1.2: a message number may belong to a message that is gone and of which we could not tell yet. UIDs
@@ -97,37 +98,39 @@ async function answer(
   const needs = needsOf(items);
   if (number === 0 || (needs === 'header' && !header)) return false;
   if (needs === 'row' || needs === 'header') {
-    const prepared = items.map((item) => prepareItem(item, row, header ? { header } : {}));
-    await write(number, prepared, undefined, context);
+    const known = header ? { header, fields: parseHeader(header) } : {};
+    await write(
+      number,
+      items.map((item) => prepareItem(item, row, known)),
+      undefined,
+      context,
+    );
     return true;
   }
   await using body = await reading.messages.body(reading.mailbox, row.uid);
   if (!body) return false;
-  const release = needs === 'parts' ? reserve(reading.byteBudget, body.size) : undefined;
-  try {
-    const parts = await partsOf(needs === 'parts' ? body.size : row.headerSize, needs, body);
-    await write(
-      number,
-      items.map((item) => prepareItem(item, row, parts)),
-      body,
-      context,
-    );
-  } finally {
-    release?.();
-  }
+  await write(number, await prepared(needs, row, items, body, reading, context), body, context);
   return true;
 }
 
-/** With `body` only the header is read: what comes from the rest is streamed. */
-async function partsOf(
-  size: number,
+async function prepared(
   needs: 'body' | 'body+header' | 'parts',
+  row: Message,
+  items: readonly FetchItem[],
   body: Body,
-): Promise<MessageParts> {
-  if (needs === 'body') return {};
-  const bytes = await body.read(0, size);
-  if (needs === 'body+header') return { header: bytes };
-  return { header: bytes.subarray(0, body.headerSize), message: bytes, parts: parseParts(bytes) };
+  { byteBudget }: Reading,
+  { parts: { pool } }: Context,
+): Promise<readonly PreparedItem[]> {
+  if (needs === 'parts') {
+    using _ = reserve(byteBudget, body.size);
+    return await prepareParts({ message: await body.read(0, body.size), row, items }, pool);
+  }
+  let known: MessageParts = {};
+  if (needs === 'body+header') {
+    const header = await body.read(0, row.headerSize);
+    known = { header, fields: parseHeader(header) };
+  }
+  return items.map((item) => prepareItem(item, row, known));
 }
 
 async function write(

@@ -1,10 +1,9 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { parseHeader } from '../../message/header.ts';
 import type { Message } from '../../store/contract.ts';
 import type { Context, Reply } from '../context.ts';
 import { bad, no, ok, selectedOf } from '../context.ts';
-import { headerPages, rowPages, slices } from '../reads.ts';
-import type { Reading } from '../reads.ts';
+import { createTurns, headerPages, rowPages, slices } from '../reads.ts';
+import type { Reading, Turns } from '../reads.ts';
 import type { Search, SearchFacts } from '../search.ts';
 import { compileSearch } from '../search.ts';
 import type { Selected } from '../selected.ts';
@@ -34,9 +33,10 @@ export async function search(command: SearchCommand, context: Context): Promise<
   };
 
   const found: number[] = [];
+  const turns = createTurns();
   let highestModseq = 0;
   for await (const rows of rowPages(reading, selected.uids)) {
-    for (const row of await fitting(rows, compiled, selected, reading)) {
+    for (const row of await fitting(rows, compiled, selected, reading, turns)) {
       found.push(uid ? row.uid : selected.numberOf(row.uid));
       highestModseq = Math.max(highestModseq, row.modseq);
     }
@@ -59,19 +59,27 @@ function asksForModseq(key: SearchKey): boolean {
   }
 }
 
+/** What a key costs for one message, in bytes gone over: flags with as many keywords as there may be. */
+const KEY_COST = 64;
+/** Bytes that a scan goes over at once, all its keys together. */
+const SCAN_AT_ONCE = 32 * 1024;
+
 /** The messages of a page that fit, ascending. */
 async function fitting(
   rows: readonly Message[],
   compiled: Search,
   selected: Selected,
   reading: Reading,
+  turns: Turns,
 ): Promise<readonly Message[]> {
+  const keysCost = compiled.keys.all * KEY_COST;
   const fits = new Set<Message>();
   const open: Message[] = [];
   for (const row of rows) {
     const answer = compiled.test(factsOf(row, selected));
     if (answer) fits.add(row);
     else if (answer === undefined) open.push(row);
+    await turns.after(keysCost);
   }
   // One page without headers where no key asks for them.
   const pages = compiled.needs.header
@@ -82,9 +90,9 @@ async function fitting(
       const block = page.headers.get(row.uid);
       if (compiled.needs.header && !block) continue;
       const facts: SearchFacts = { ...factsOf(row, selected), ...(block && { header: parseHeader(block) }) };
-      if (compiled.test(facts) ?? (await scan(row, facts, compiled, reading))) fits.add(row);
+      if (compiled.test(facts) ?? (await scan(row, facts, compiled, reading, turns))) fits.add(row);
+      await turns.after(keysCost + compiled.keys.header * (block?.length ?? 0));
     }
-    await turn();
   }
   return rows.filter((row) => fits.has(row));
 }
@@ -100,13 +108,21 @@ async function scan(
   facts: SearchFacts,
   compiled: Search,
   { messages, mailbox, byteBudget }: Reading,
+  turns: Turns,
 ): Promise<boolean> {
   await using body = await messages.body(mailbox, row.uid);
   if (!body) return false;
   const text = compiled.scan(row.headerSize);
+  const { text: keys } = compiled.keys;
+  const step = Math.ceil(SCAN_AT_ONCE / keys);
+  let done = false;
   for await (const slice of slices(body, 0, body.size, byteBudget)) {
-    if (text.feed(slice)) break;
-    await turn();
+    for (let at = 0; at < slice.length && !done; at += step) {
+      const piece = slice.subarray(at, at + step);
+      done = text.feed(piece);
+      await turns.after(piece.length * keys);
+    }
+    if (done) break;
   }
   return compiled.test({ ...facts, found: text.result() }) ?? false;
 }

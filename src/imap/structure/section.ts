@@ -29,6 +29,8 @@ export interface KnownMessage {
   /** With the empty line. */
   readonly headerSize: number;
   readonly header?: Buffer;
+  /** `header`, where it was read already. */
+  readonly fields?: Header;
   readonly parts?: Part;
 }
 
@@ -47,10 +49,15 @@ export function locateSection(section: Section, known: KnownMessage): Located | 
       return oneRange(known.headerSize, known.size);
     case 'header-fields':
     case 'header-fields-not':
-      return known.header && selectFields(parseHeader(known.header), 0, section);
+      return selectFieldsOf(known, section);
     case 'mime':
       return undefined;
   }
+}
+
+function selectFieldsOf({ header, fields }: KnownMessage, section: Section): Located | undefined {
+  const read = fields ?? (header && parseHeader(header));
+  return read && selectFields(read, 0, section);
 }
 
 function locateInPart(section: Section, { parts }: KnownMessage): Located | undefined {

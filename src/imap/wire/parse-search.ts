@@ -7,6 +7,8 @@ import type { Reader } from './reader.ts';
 const MAX_DEPTH = 50;
 /** Keys in one SEARCH, whatever their nesting. */
 const MAX_KEYS = 1000;
+/** Keys that ask for header fields: each may go over half a megabyte of each message. */
+const MAX_HEADER_KEYS = 50;
 /** BODY and TEXT: each goes over all bytes of each message. */
 const MAX_TEXT_KEYS = 20;
 /** Octets of one string that is searched for. */
@@ -14,6 +16,7 @@ const MAX_VALUE = 1024;
 
 interface Budget {
   keys: number;
+  headerKeys: number;
   textKeys: number;
 }
 
@@ -50,7 +53,7 @@ export function parseSearch(uid: boolean, reader: Reader): Command {
     charset = reader.text('a charset').toUpperCase();
     reader.space();
   }
-  const budget: Budget = { keys: 0, textKeys: 0 };
+  const budget: Budget = { keys: 0, headerKeys: 0, textKeys: 0 };
   const keys = [searchKey(reader, budget, 0)];
   while (!reader.atEnd()) keys.push(searchKey(reader, budget, 0));
   return {
@@ -81,9 +84,16 @@ const withArguments = new Map<string, ParseKey>([
   ]),
   ...(['from', 'to', 'cc', 'bcc', 'subject'] as const).map((field): [string, ParseKey] => [
     field.toUpperCase(),
-    (reader) => ({ kind: 'header', field, value: value(reader) }),
+    (reader, budget) => headerKey(field, reader, budget),
   ]),
-  ['HEADER', headerKey],
+  [
+    'HEADER',
+    (reader, budget) => {
+      const field = reader.astring('a header field name').toString('latin1').toLowerCase();
+      reader.space();
+      return headerKey(field, reader, budget);
+    },
+  ],
   ...(['body', 'text'] as const).map((kind): [string, ParseKey] => [
     kind.toUpperCase(),
     (reader, budget) => textKey(kind, reader, budget),
@@ -108,9 +118,9 @@ function searchKey(reader: Reader, budget: Budget, depth: number): SearchKey {
   return parse(reader, budget, depth);
 }
 
-function headerKey(reader: Reader): SearchKey {
-  const field = reader.astring('a header field name').toString('latin1').toLowerCase();
-  reader.space();
+function headerKey(field: string, reader: Reader, budget: Budget): SearchKey {
+  budget.headerKeys += 1;
+  if (budget.headerKeys > MAX_HEADER_KEYS) throw new Problem('Too many header searches');
   return { kind: 'header', field, value: value(reader) };
 }
 

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
+import { fetchTasks } from '../../../src/imap/fetch-parts.ts';
 import { createByteBudget } from '../../../src/limits/byte-budget.ts';
+import { TaskError } from '../../../src/workers/task.ts';
+import { connectImap } from '../../harness/imap-client.ts';
 import { startImap } from '../../harness/imap-server.ts';
+import { startTestRelay } from '../../harness/relay.ts';
 
 const PLAIN =
   'From: Bob <bob@x.test>\r\nSubject: hi\r\nDate: Fri, 2 Jan 2026 12:00:00 +0000\r\n\r\nhello\r\n';
@@ -194,6 +198,53 @@ test('where memory is short, parts cannot be had but bodies still stream', async
   await client.command('SELECT INBOX');
   const { responses } = await client.command('UID FETCH 1 BODY.PEEK[]');
   assert.ok(responses[0]?.literals[0]?.equals(big));
+  client.write('a UID FETCH 1 BODYSTRUCTURE\r\n');
+  assert.deepEqual(
+    (await client.rest()).map(({ text }) => text),
+    ['* BYE [UNAVAILABLE] Temporary failure, try again later'],
+  );
+});
+
+/** Some 100 KB, so that its parts are looked for in the pool. */
+const BIG = MIXED.replace('first', 'first line\r\n'.repeat(9000));
+
+test('the parts of a big message are found by the pool, a worker of the relay, as they are here', async () => {
+  const ask =
+    'UID FETCH 1 (BODYSTRUCTURE BODY.PEEK[1.MIME] BODY.PEEK[1]<0.20> BODY.PEEK[2.HEADER] RFC822.SIZE)';
+  const tasks: string[] = [];
+  await using imap = await startImap({
+    pool: {
+      run: async (task, input) => {
+        tasks.push(task);
+        return fetchTasks[task](input);
+      },
+    },
+  });
+  await imap.deliver(BIG);
+  await using client = await imap.login();
+  await client.command('SELECT INBOX');
+  const here = (await client.command(ask)).untagged;
+  assert.deepEqual(tasks, ['partsOf']);
+  assert.match(
+    here[0] ?? '',
+    /BODYSTRUCTURE \(\("text" "plain".*BODY\[1\]<0> \{20\}\r\nfirst line\r\nfirst li /s,
+  );
+
+  await using relay = await startTestRelay();
+  await using far = await connectImap({ port: relay.ports.imaps_port, tls: true });
+  assert.equal((await far.command(`LOGIN someone12@${relay.domain} a-password-1234`)).status, 'OK');
+  assert.equal((await far.command('APPEND INBOX ', BIG, '')).status, 'OK');
+  await far.command('SELECT INBOX');
+  assert.deepEqual((await far.command(ask)).untagged, here);
+});
+
+test('a pool that is too busy ends the session for now: never NO, never half an answer', async () => {
+  await using imap = await startImap({
+    pool: { run: () => Promise.reject(new TaskError('busy', 'too many tasks')) },
+  });
+  await imap.deliver(BIG);
+  await using client = await imap.login();
+  await client.command('SELECT INBOX');
   client.write('a UID FETCH 1 BODYSTRUCTURE\r\n');
   assert.deepEqual(
     (await client.rest()).map(({ text }) => text),
