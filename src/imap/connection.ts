@@ -48,6 +48,8 @@ export interface Connection {
  * hundred pipelined commands; with the kernel's buffers all that one connection can make us keep.
  */
 export const MAX_PENDING = 64 * 1024;
+/** Clients write little. The window is theirs: 32 KB. */
+const INFLATED_PIECE = 2 * 1024;
 /** Time for the last words to leave. */
 export const CLOSE_TIMEOUT = 5 * second;
 
@@ -205,7 +207,7 @@ export function createConnection({ socket: first, clock, decide, onClose }: Conn
 
     compress() {
       out.compress();
-      const stream = createInflateRaw();
+      const stream = createInflateRaw({ chunkSize: INFLATED_PIECE });
       stream.on('data', feed);
       stream.on('drain', () => socket.resume());
       stream.on('error', (error) => {
