@@ -109,7 +109,8 @@ function makeRoom(transaction: Transaction, inbox: MailboxRow, size: number, now
   const trimmed = [];
   for (const message of oldest) {
     const enough = trimmed.length < MAX_TRIMMED ? quota * QUOTA_TRIM_TO : quota;
-    if (after <= enough || message.saveDate > now - QUOTA_TRIM_SPARES) break;
+    // One from the future came when the clock was wrong: it must not keep the box full for years.
+    if (after <= enough || Math.abs(now - message.saveDate) < QUOTA_TRIM_SPARES) break;
     trimmed.push(message);
     after -= message.size;
   }
