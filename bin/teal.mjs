@@ -4,6 +4,7 @@
 // (package.json, optionalDependencies).
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const main = new URL('../src/main.ts', import.meta.url);
@@ -24,6 +25,7 @@ if (major > 24 || (major === 24 && minor >= 15)) {
   const child = spawn(bundled, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => {
-    process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 143);
+    // What a shell says of a program that a signal ended.
+    process.exitCode = code ?? 128 + constants.signals[signal];
   });
 }

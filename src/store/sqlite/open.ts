@@ -80,7 +80,10 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const writer = thread<WriteCall>(`./writer.${extension}`);
   opening.use(writer);
-  await writer.ready;
+  await writer.ready.catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`the database ${path} cannot be used: ${why}`, { cause });
+  });
   const reader = thread<ReadCall>(`./reader.${extension}`);
   opening.use(reader);
   await reader.ready;
