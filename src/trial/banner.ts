@@ -19,7 +19,7 @@ export function trialBanner(options: {
   return [
     '',
     lan
-      ? '  TEAL: THIS IS A TRIAL. Only this network can reach it, and no mail leaves it.'
+      ? `  TEAL: THIS IS A TRIAL. Whoever reaches ${host} can use it, and no mail leaves it.`
       : '  TEAL: THIS IS A TRIAL. Only this machine can reach it, and no mail leaves it.',
     '',
     `  IMAP        ${host}:${ports.imaps_port} (TLS), ${host}:${ports.imap_port} (STARTTLS)`,

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Random } from '../clock.ts';
+import { likedPorts } from './ports.ts';
 import type { TrialPorts } from './ports.ts';
 
 /** The domain of every trial. Delta Chat takes a self-signed certificate for names that start with `_` (client.md 1.8). */
@@ -24,13 +25,35 @@ export async function recallTrial(path: string): Promise<TrialMemory | undefined
     throw error;
   });
   if (text === undefined) return undefined;
-  try {
-    return JSON.parse(text) as TrialMemory;
-  } catch (cause) {
-    throw new Error(`${path} is damaged; delete it to let the trial choose ports and accounts again`, {
-      cause,
-    });
+  const memory = parseMemory(text);
+  if (memory === undefined) {
+    throw new Error(`${path} is damaged; delete it to let the trial choose ports and accounts again`);
   }
+  return memory;
+}
+
+/** undefined where `text` is not what rememberTrial writes. */
+function parseMemory(text: string): TrialMemory | undefined {
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const { ports, accounts } = (content ?? {}) as { readonly [key in keyof TrialMemory]?: unknown };
+  const fits =
+    isRecord(ports) &&
+    Object.keys(likedPorts).every((name) => Number.isInteger(ports[name])) &&
+    Array.isArray(accounts) &&
+    accounts.length === 2 &&
+    accounts.every(
+      (one) => isRecord(one) && typeof one['address'] === 'string' && typeof one['password'] === 'string',
+    );
+  return fits ? (content as TrialMemory) : undefined;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }
 
 export async function rememberTrial(path: string, memory: TrialMemory): Promise<void> {

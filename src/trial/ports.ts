@@ -30,8 +30,8 @@ export async function expectPortsFree(host: string, ports: TrialPorts, memory: s
   for (const [name, port] of Object.entries(ports)) {
     if ((await freePort(host, port)) !== undefined) continue;
     throw new PortTaken(
-      `port ${port} (${name}), which this trial used before, is taken by another program on ${host}; ` +
-        `stop that program, or delete ${memory} to let the trial choose ports and accounts again`,
+      `port ${port} (${name}) of this trial is taken on ${host}: either the trial runs already, or another program ` +
+        `has it; stop that one, or delete ${memory} to let the trial choose ports and accounts again`,
     );
   }
 }

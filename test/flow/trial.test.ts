@@ -59,7 +59,10 @@ describe('npm start without any settings', () => {
     const squatter = createServer();
     await new Promise<void>((resolve) => squatter.listen(first.ports.imaps_port, '127.0.0.1', resolve));
     await assert.rejects(TealProcess.start({ cwd: dir, env }), (error: Error) => {
-      assert.match(error.message, new RegExp(`port ${first.ports.imaps_port} \\(imaps_port\\).* is taken`));
+      assert.match(
+        error.message,
+        new RegExp(`port ${first.ports.imaps_port} \\(imaps_port\\) of this trial is taken`),
+      );
       assert.match(error.message, /trial\.json/);
       return true;
     });

@@ -28,7 +28,7 @@ test('a link holds all that a client must know, whatever is in the password', ()
 test('the banner says that it is a trial, and shows codes only where a phone can follow them', () => {
   const banner = (lan: boolean) => trialBanner({ memory, host: '192.0.2.7', dataDir: '/data', lan });
   assert.match(banner(false), /THIS IS A TRIAL. Only this machine/);
-  assert.match(banner(true), /THIS IS A TRIAL. Only this network/);
+  assert.match(banner(true), /THIS IS A TRIAL. Whoever reaches 192\.0\.2\.7/);
   assert.match(banner(true), /▀/);
   assert.doesNotMatch(banner(false), /▀/);
   assert.ok(banner(false).includes(loginLink(account, '192.0.2.7', likedPorts)));
