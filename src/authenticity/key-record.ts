@@ -1,5 +1,6 @@
+import { trimBlank } from '../message/tokens.ts';
 import type { Signature } from './signature.ts';
-import { readTagList, trimBlank } from './tag-list.ts';
+import { readTagList } from './tag-list.ts';
 
 /** A DKIM key record (RFC 6376 3.6.1) that can be used for mail. */
 export interface KeyRecord {

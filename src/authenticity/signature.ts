@@ -1,5 +1,6 @@
 import { minute, second } from '../clock.ts';
-import { readTagList, trimBlank } from './tag-list.ts';
+import { trimBlank } from '../message/tokens.ts';
+import { readTagList } from './tag-list.ts';
 import type { TagList } from './tag-list.ts';
 
 export type Canonicalization = 'simple' | 'relaxed';

@@ -1,3 +1,5 @@
+import { trimBlank } from '../message/tokens.ts';
+
 /** Tags and values, space around both gone, in the order of the text. */
 export type TagList = ReadonlyMap<string, string>;
 
@@ -22,17 +24,4 @@ export function readTagList(text: string): TagList | { readonly problem: string 
     tags.set(name, trimBlank(spec.slice(equals + 1)));
   }
   return tags;
-}
-
-/** Without space and tab at both ends. Not String.trim, which takes the byte A0 for a space. */
-export function trimBlank(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && isBlank(text.charCodeAt(start))) start++;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
 }

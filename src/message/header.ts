@@ -2,6 +2,7 @@
  * The header of a message or of a MIME part (RFC 5322 2.2): where its fields are, byte for byte. Nothing is decoded;
  * values are read as latin1, so that every byte stays one character.
  */
+import { trimBlank } from './tokens.ts';
 
 export interface Field {
   /** As written, without space before the colon. */
@@ -154,19 +155,6 @@ function readField(message: Buffer, start: number, colon: number, end: number): 
   const name = trimBlank(message.toString('latin1', start, colon));
   const value = trimBlank(message.toString('latin1', colon + 1, end).replace(/\r?\n/g, ''));
   return { name, key: name.toLowerCase(), value, start, end };
-}
-
-/** Not String.trim: that takes the byte A0 for a space. */
-function trimBlank(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && isBlank(text.charCodeAt(start))) start++;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-function isBlank(code: number): boolean {
-  return code === SPACE || code === TAB;
 }
 
 /** Beyond the bounds only the end is looked for, by the native search. */

@@ -46,8 +46,7 @@ export class Scanner {
 
   skipBlank(): void {
     for (;;) {
-      const code = this.text.charCodeAt(this.at);
-      if (code !== SPACE && code !== TAB) return;
+      if (!isBlank(this.text.charCodeAt(this.at))) return;
       this.at++;
     }
   }
@@ -98,4 +97,17 @@ export class Scanner {
     this.at = this.text.length;
     return undefined;
   }
+}
+
+/** `text` without space and tab at both ends. Not String.trim, which takes the byte A0 for a space. */
+export function trimBlank(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB;
 }
