@@ -49,7 +49,7 @@ export interface Connection {
  */
 export const MAX_PENDING = 64 * 1024;
 /** Clients write little. The window is theirs: 32 KB. */
-const INFLATED_PIECE = 2 * 1024;
+const INFLATED_PIECE = 8 * 1024;
 /** Time for the last words to leave. */
 export const CLOSE_TIMEOUT = 5 * second;
 
