@@ -45,7 +45,8 @@ async function dawdler(port: number) {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   socket.on('error', () => undefined);
   await once(socket, 'data');
-  return { toldToGo: once(socket, 'data'), [Symbol.dispose]: () => socket.destroy() };
+  const toldToGo = Promise.race([once(socket, 'data'), once(socket, 'close')]);
+  return { toldToGo, [Symbol.dispose]: () => socket.destroy() };
 }
 
 describe('a signal to stop', () => {

@@ -112,8 +112,9 @@ test('compressed, every flush can be inflated at once, and what was written befo
     assert.equal(String((await received)[0]), line);
   }
   const received = once(inflate, 'data');
+  const ended = once(reader, 'end');
   out.write('* BYE\r\n');
   out.end();
   assert.equal(String((await received)[0]), '* BYE\r\n');
-  await once(reader, 'end');
+  await ended;
 });
