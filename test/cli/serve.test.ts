@@ -45,7 +45,7 @@ async function dawdler(port: number) {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   socket.on('error', () => undefined);
   await once(socket, 'data');
-  const toldToGo = Promise.race([once(socket, 'data'), once(socket, 'close')]);
+  const toldToGo = Promise.race([once(socket, 'data'), once(socket, 'end')]);
   return { toldToGo, [Symbol.dispose]: () => socket.destroy() };
 }
 
