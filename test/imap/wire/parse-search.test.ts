@@ -88,13 +88,15 @@ test('search keys become a tree', () => {
 });
 
 test('searches are bounded in depth, keys and strings, but long chains of OR are not deep', () => {
-  const chain = commandOf(`SEARCH ${'OR FROM a '.repeat(300)}SEEN`);
+  const chain = commandOf(`SEARCH ${'OR KEYWORD a '.repeat(300)}SEEN`);
   assert.ok(chain.name === 'SEARCH' && chain.key.kind === 'or' && chain.key.keys.length === 301);
   commandOf(`SEARCH ${'('.repeat(50)}ALL${')'.repeat(50)}`);
   assert.equal(problemOf(`SEARCH ${'('.repeat(52)}ALL${')'.repeat(52)}`), 'Search too deep');
   assert.equal(problemOf(`SEARCH ${'NOT '.repeat(10_000)}ALL`), 'Search too deep');
   assert.equal(problemOf(`SEARCH ${'OR '.repeat(10_000)}ALL`), 'Search too deep');
   assert.equal(problemOf(`SEARCH ${'SEEN '.repeat(1001)}`), 'Too many search keys');
+  commandOf(`SEARCH ${'FROM a HEADER X b '.repeat(25)}`);
+  assert.equal(problemOf(`SEARCH ${'FROM a HEADER X b '.repeat(26)}`), 'Too many header searches');
   assert.equal(problemOf(`SEARCH ${'BODY x '.repeat(21)}`), 'Too many text searches');
   assert.equal(problemOf(`SEARCH BODY ${'x'.repeat(1025)}`), 'Search string too long');
 });
