@@ -56,12 +56,16 @@ export class DeltaChat implements AsyncDisposable {
   readonly #waiters = new Set<Waiter>();
   readonly #log: string[] = [];
   #nextId = 1;
+  #gone = false;
 
   private constructor(dir: string, child: ChildProcessWithoutNullStreams) {
     this.#dir = dir;
     this.#child = child;
     createInterface({ input: child.stdout }).on('line', (line) => this.#answer(line));
+    // A call on its way to a core that is being killed; 'exit' rejects it.
+    child.stdin.on('error', () => undefined);
     child.on('exit', () => {
+      this.#gone = true;
       for (const call of this.#calls.values()) call.reject(new Error('the core has exited'));
       this.#calls.clear();
     });
@@ -80,6 +84,7 @@ export class DeltaChat implements AsyncDisposable {
 
   /** Calls a method of the core; rejects with its error text. */
   async rpc<T = unknown>(method: string, ...params: readonly unknown[]): Promise<T> {
+    if (this.#gone) throw new Error('the core has exited');
     const id = this.#nextId++;
     const answer = new Promise<unknown>((resolve, reject) => this.#calls.set(id, { resolve, reject }));
     this.#child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`);
