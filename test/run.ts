@@ -15,7 +15,10 @@ const TOTAL_TIMEOUT_MS = 1_200_000;
 function run(title: string, args: readonly string[]): void {
   const started = performance.now();
   // On SIGTERM node's test runner ends its files and counts what there is.
-  const { status, error } = spawnSync(process.execPath, args, { stdio: 'inherit', timeout: TOTAL_TIMEOUT_MS });
+  const { status, error } = spawnSync(process.execPath, args, {
+    stdio: 'inherit',
+    timeout: TOTAL_TIMEOUT_MS,
+  });
   if (status !== 0) {
     console.error(`${title}: failed${error === undefined ? '' : ` (${error.message})`}`);
     process.exit(status ?? 1);
