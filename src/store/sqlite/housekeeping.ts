@@ -35,19 +35,22 @@ export function createHousekeeping(
     clearTimeout(latest);
     idle = latest = undefined;
   };
-  const tidy = () => {
+  /** `overdue`: the log's turn has come, whether or not there is still room to give back. */
+  const tidy = (overdue: boolean) => {
     rest();
     try {
-      if (vacuumSlice(database)) soon(PAUSE);
-      else if (!truncateLog(database, CHECKPOINT_WAIT, busyTimeout)) soon();
+      const more = vacuumSlice(database);
+      const emptied = more && !overdue ? undefined : truncateLog(database, CHECKPOINT_WAIT, busyTimeout);
+      if (more) soon(PAUSE);
+      else if (emptied === false) soon();
     } catch (error) {
       onFault(error);
     }
   };
   const soon = (wait = IDLE) => {
     clearTimeout(idle);
-    idle = setTimeout(tidy, wait);
-    latest ??= setTimeout(tidy, MAX_WAIT);
+    idle = setTimeout(() => tidy(false), wait);
+    latest ??= setTimeout(() => tidy(true), MAX_WAIT);
   };
   return { wrote: () => soon(), [Symbol.dispose]: rest };
 }

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { StoreUnavailable } from '../contract.ts';
@@ -51,6 +51,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     chmodSync(made, 0o700);
   }
   opening.use(lockDirectory(directory));
+  refuseLostDatabase(path, bodies);
   create(path);
   // What is new here is durable before the first message is. (SQLite does the same for its log.)
   for (const made of [dirname(directory), directory]) await syncDirectory(made);
@@ -176,4 +177,18 @@ async function removeOrphans(access: Access, files: BodyFiles, leftovers: readon
     const known = new Set(await access.read('knownFiles', names));
     for (const name of names) if (!known.has(name)) await files.discard(name);
   }
+}
+
+/**
+ * A database that is missing or empty beside bodies of messages was lost or taken away: a new one would make orphans of
+ * them, and orphans are removed. Throws, with a text for the operator.
+ */
+function refuseLostDatabase(path: string, bodies: string): void {
+  const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  // A database that was killed before its first checkpoint is all in its log.
+  if (size(path) > 0 || size(`${path}-wal`) > 0 || readdirSync(bodies).length === 0) return;
+  throw new Error(
+    `the database ${path} is lost, but ${bodies} still holds mail: bring the database back from a backup, ` +
+      'or move the directory away to begin anew',
+  );
 }

@@ -57,6 +57,24 @@ function query(sql: string): unknown[] {
 }
 
 describe('opening', () => {
+  test('refuses to begin anew beside the mail of a database that is lost, and touches none of it', async () => {
+    {
+      await using store = await open();
+      const { account } = await inboxOf(store.store);
+      await deliver(store.store, account, marked('kept', 300_000));
+    }
+    const before = bodies();
+    assert.equal(before.length, 1);
+    for (const lose of [
+      () => writeFileSync(join(dataDir, 'store.db'), ''),
+      () => rmSync(join(dataDir, 'store.db')),
+    ]) {
+      lose();
+      await assert.rejects(open(), /store\.db is lost, but .*bodies still holds mail/);
+      assert.deepEqual(bodies(), before);
+    }
+  });
+
   test('finds what was there, whole', async () => {
     const message = marked('small');
     const big = marked('big', 400_000);
