@@ -91,6 +91,7 @@ export function createDkimCheck({ resolver, pool, clock }: DkimCheckParts): Dkim
     return new Map(await Promise.all(names.map(async (name) => [name, await finder.find(name)] as const)));
   }
 
+  /** One round with the keys at hand. `unfit` are those that failed where another key might have helped. */
   async function checkWith(answers: KeyAnswers, excerpt: Excerpt, body: Buffer, now: number) {
     const statuses = new Map<Candidate, Status>(
       [...excerpt.problems].map(([one, problem]) => [one, invalid(problem)]),

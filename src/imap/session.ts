@@ -1,6 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Socket } from 'node:net';
-import type { Timer } from '../clock.ts';
 import { minute, second } from '../clock.ts';
 import type { Change, MailboxId } from '../store/contract.ts';
 import { StoreUnavailable } from '../store/contract.ts';
@@ -9,22 +8,22 @@ import { dispatch, misplaced, noticesAfter } from './commands/dispatch.ts';
 import type { Connection } from './connection.ts';
 import { createConnection } from './connection.ts';
 import type { Context, Opened, Reply, SessionParts } from './context.ts';
+import { createLiteralMemory } from './literal-memory.ts';
 import { decideLiteral } from './literals.ts';
+import { noticeLine } from './notice-line.ts';
 import { ConnectionGone } from './outbox.ts';
 import { Busy } from './reads.ts';
 import { createSelected, MAX_UNTOLD } from './selected.ts';
 import type { Selected } from './selected.ts';
 import type { Command } from './wire/command.ts';
 import { parseCommand } from './wire/parse-command.ts';
-import { codes, continuation, fetchItems, fetchLine, lineOf, statusLine, untagged } from './wire/response.ts';
+import { codes, continuation, lineOf, statusLine } from './wire/response.ts';
 import type { SplitterEvent } from './wire/splitter.ts';
 
 /** From connecting to being logged in, TLS included; a login that is being checked may finish. */
 export const LOGIN_TIMEOUT = 60 * second;
 /** RFC 9051 5.4: at least 30 minutes. IDLE has none: its keep-alive finds out who is gone. */
 export const IDLE_TIMEOUT = 31 * minute;
-/** A peer who is in the middle of a big literal holds our memory: it goes on, or it goes. */
-export const LITERAL_TIMEOUT = minute;
 /** Commands that made no sense, on one connection (wildduck.md 3.3). */
 export const MAX_BAD = 50;
 /** Commands after which others get their turn, where none of them had to wait for anything. */
@@ -49,9 +48,6 @@ export function startSession({ socket, tls, parts }: SessionOptions): Session {
   const { clock, events, options, store } = parts;
   const id = parts.random(8).toString('hex');
 
-  /** Gives back the memory of literals on their way. */
-  let reservations: (() => void)[] = [];
-  let literalTimer: Timer | undefined;
   let account: Context['account'];
   let selected: Selected | undefined;
   /** A mailbox whose snapshot is being read, and what was heard of it meanwhile. */
@@ -70,12 +66,19 @@ export function startSession({ socket, tls, parts }: SessionOptions): Session {
         secure: connection.secure,
         loggedIn: account !== undefined,
         maxMessageSize: options.maxMessageSize,
-        reserve,
+        reserve: (bytes) => literals.reserve(bytes),
       }),
     onClose: (error) => {
       if (error) events.sessionFailed(parts.service, id, error);
       onClosed();
     },
+  });
+
+  const literals = createLiteralMemory({
+    byteBudget: parts.byteBudget,
+    clock,
+    lastInput: () => connection.lastInput,
+    onStall: () => connection.destroy(),
   });
 
   const context: Context = {
@@ -136,33 +139,6 @@ export function startSession({ socket, tls, parts }: SessionOptions): Session {
     else bye('Nothing heard for 30 minutes');
   }
 
-  function watchLiteral(): void {
-    const left = connection.lastInput + LITERAL_TIMEOUT - clock.now();
-    if (left > 0) literalTimer = clock.after(left, watchLiteral);
-    else connection.destroy();
-  }
-
-  // ---- literals ----------------------------------------------------------------------------------------------------
-
-  function reserve(bytes: number): boolean {
-    const release = parts.byteBudget.reserve(bytes);
-    if (!release) return false;
-    reservations.push(release);
-    literalTimer ??= clock.after(LITERAL_TIMEOUT, watchLiteral);
-    return true;
-  }
-
-  function literalsDone(): void {
-    literalTimer?.[Symbol.dispose]();
-    literalTimer = undefined;
-  }
-
-  function releaseLiterals(): void {
-    literalsDone();
-    for (const release of reservations) release();
-    reservations = [];
-  }
-
   // ---- changes -----------------------------------------------------------------------------------------------------
 
   /** Called by the bus, in the tick of the commit. */
@@ -201,20 +177,7 @@ export function startSession({ socket, tls, parts }: SessionOptions): Session {
 
   function tell(what: { readonly expunges: boolean; readonly flags: boolean }): void {
     for (const notice of selected?.announce(what) ?? []) {
-      switch (notice.kind) {
-        case 'expunge':
-          context.write(untagged.expunge(notice.number));
-          break;
-        case 'exists':
-          context.write(untagged.exists(notice.count));
-          break;
-        case 'flags': {
-          // Without UID: Delta Chat takes a FETCH with a UID it asked for as the answer, body or not.
-          const modseq = context.condstore ? [fetchItems.modseq(notice.modseq)] : [];
-          context.write(fetchLine(notice.number, [fetchItems.flags(notice.flags), ...modseq]));
-          break;
-        }
-      }
+      context.write(noticeLine(notice, context.condstore));
     }
   }
 
@@ -238,7 +201,7 @@ export function startSession({ socket, tls, parts }: SessionOptions): Session {
         connection.out.flush();
         return;
       case 'refused':
-        releaseLiterals();
+        literals.release();
         context.write(lineOf(`${event.tag ?? '*'} ${event.reply}`));
         countBad(event.reply.startsWith('BAD'));
         if (event.close) bye('Too much to pass over');
@@ -246,13 +209,13 @@ export function startSession({ socket, tls, parts }: SessionOptions): Session {
       case 'line':
         throw new Error('a line that nobody asked for');
       case 'command': {
-        literalsDone();
+        literals.arrived();
         running = true;
         try {
           await answer(event.pieces);
         } finally {
           running = false;
-          releaseLiterals();
+          literals.release();
         }
       }
     }
@@ -320,7 +283,7 @@ export function startSession({ socket, tls, parts }: SessionOptions): Session {
       unsubscribe?.();
       selected = undefined;
       timer[Symbol.dispose]();
-      releaseLiterals();
+      literals.release();
       connection.end();
     }
     await closed;
