@@ -9,6 +9,8 @@ const programs = {
   opendkim: () => existsSync('/usr/sbin/opendkim'),
   swaks: () => existsSync('/usr/bin/swaks'),
   mbsync: () => existsSync('/usr/bin/mbsync'),
+  'MongoDB and Redis (MONGODB_URL, REDIS_URL)': () =>
+    Boolean(process.env['MONGODB_URL'] && process.env['REDIS_URL']),
 };
 export type Peer = keyof typeof programs;
 
