@@ -29,8 +29,9 @@ import { addressDomain } from './settings/mail-domain.ts';
 import type { Settings } from './settings/table.ts';
 import { createInbound } from './smtp/inbound.ts';
 import { createSubmission } from './smtp/submission.ts';
+import { MOVING } from './store/contract.ts';
 import type { Store } from './store/contract.ts';
-import { openSqliteStore } from './store/sqlite/open.ts';
+import { openStore, placeOf } from './stores.ts';
 import { createCertificate } from './tls/certificate.ts';
 import type { KeyPair } from './tls/certificate.ts';
 import { readKeyPair } from './tls/files.ts';
@@ -68,6 +69,11 @@ export class WrongDomain extends Error {
   override name = 'WrongDomain';
 }
 
+/** `teal move` has begun to fill the store and has not come to its end. */
+export class UnfinishedMove extends Error {
+  override name = 'UnfinishedMove';
+}
+
 /** A port cannot be bound; the message names its setting and says what to do. */
 export class PortUnavailable extends Error {
   override name = 'PortUnavailable';
@@ -76,7 +82,7 @@ export class PortUnavailable extends Error {
 /** A delay that node keeps in 32 bits; the longest waits of ours are hours. */
 const MAX_DELAY = 2 ** 31 - 1;
 
-const systemClock: Clock = {
+export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, task) {
     const timer = setTimeout(task, Math.min(ms, MAX_DELAY)).unref();
@@ -111,17 +117,18 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   // ---- what is kept ----------------------------------------------------------------------------------------------
   const changes = createChanges({ events });
   const store = scope.use(
-    await openSqliteStore({
-      dataDir: settings.data_dir,
-      quota: settings.max_mailbox_size,
-      onChange: changes.publish,
-      onFault: events.fault,
-    }),
+    await openStore(settings, { clock, random, onChange: changes.publish, onFault: events.fault }),
   );
+  const movedFrom = await store.values.get(MOVING);
+  if (movedFrom !== undefined) {
+    throw new UnfinishedMove(
+      `the store is being filled from ${movedFrom}: let teal move go on to its end first`,
+    );
+  }
   const domainOfStore = await store.values.setOnce('domain', domain);
   if (domainOfStore !== domain) {
     throw new WrongDomain(
-      `${settings.data_dir} holds the relay of ${domainOfStore}, mail_domain is ${mailDomain}`,
+      `${placeOf(settings)} holds the relay of ${domainOfStore}, mail_domain is ${mailDomain}`,
     );
   }
   const certificate = createCertificate(await keyPairOf(settings, mailDomain, clock, events));

@@ -1,14 +1,12 @@
-import { chmodSync, mkdirSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { StoreUnavailable } from '../contract.ts';
 import type { Change, Store, StoreOptions } from '../contract.ts';
 import type { Access } from './access.ts';
 import { createAccounts, sweep } from './accounts.ts';
-import { createBodyFiles, syncDirectory } from './body-files.ts';
+import { createBodyFiles } from './body-files.ts';
 import type { BodyFiles } from './body-files.ts';
 import { BUSY_TIMEOUT, openForReading, reading } from './database.ts';
-import { create, lockDirectory } from './lock.ts';
+import { pathsOf, takeDirectory } from './directory.ts';
 import { createMailboxes } from './mailboxes.ts';
 import { createAccept, createMessages } from './messages.ts';
 import type { During } from './messages.ts';
@@ -40,20 +38,11 @@ const SWEEP_SLICE = 200;
  */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   const { onChange, quota, onFault = () => {}, busyTimeout = BUSY_TIMEOUT, spawn = spawnThread } = options;
-  const directory = resolve(options.dataDir);
-  const bodies = join(directory, 'bodies');
-  const path = join(directory, 'store.db');
+  const paths = pathsOf(options.dataDir);
+  const { database: path, bodies } = paths;
 
   await using opening = new AsyncDisposableStack();
-  // For the owner alone: nobody else on the machine reads mail.
-  for (const made of [directory, bodies]) {
-    mkdirSync(made, { recursive: true, mode: 0o700 });
-    chmodSync(made, 0o700);
-  }
-  opening.use(lockDirectory(directory));
-  create(path);
-  // What is new here is durable before the first message is. (SQLite does the same for its log.)
-  for (const made of [dirname(directory), directory]) await syncDirectory(made);
+  opening.use(await takeDirectory(paths));
 
   const files = createBodyFiles(bodies, onFault);
   const leftovers = await files.list();
