@@ -47,13 +47,35 @@ export function testSettings(dir: string, env: Record<string, string> = {}): Set
   }).settings;
 }
 
+/** An empty database for relays on WildDuck, dropped in the end, and the settings that lead there. */
+export async function openTestCluster(): Promise<AsyncDisposable & { env: Record<string, string> }> {
+  // Loaded when it is used: WildDuck brings along what it needs, and WildDuck need not be here.
+  const { openTestDatabase } = await import('./test-database.ts');
+  const opened = await openTestDatabase();
+  const { mongodbUrl, redisUrl, name } = opened;
+  return {
+    env: {
+      TEAL_STORE: 'wildduck',
+      TEAL_MONGODB_URL: mongodbUrl,
+      TEAL_REDIS_URL: redisUrl,
+      TEAL_MONGODB_DATABASE: name,
+    },
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+  };
+}
+
+/** With TEAL_STORE=wildduck it has a database of its own, which goes with it. */
 export async function startTestRelay(
   env: Record<string, string> = {},
   overrides: Overrides = {},
 ): Promise<TestRelay> {
+  await using begun = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'teal-relay-'));
-  const settings = testSettings(dir, env);
-  const relay = await createRelay(settings, overrides);
+  begun.defer(() => rm(dir, { recursive: true, force: true }));
+  const cluster = env['TEAL_STORE'] === 'wildduck' ? begun.use(await openTestCluster()) : undefined;
+  const settings = testSettings(dir, { ...cluster?.env, ...env });
+  const relay = begun.use(await createRelay(settings, overrides));
+  const all = begun.move();
   const domain = relay.domain;
   return {
     ...relay,
@@ -67,9 +89,6 @@ export async function startTestRelay(
     }),
     loginLink: (local, password) =>
       loginLink({ address: `${local}@${domain}`, password }, '127.0.0.1', relay.ports),
-    [Symbol.asyncDispose]: async () => {
-      await relay[Symbol.asyncDispose]();
-      await rm(dir, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }
