@@ -146,7 +146,7 @@ export function createBus(parts: BusParts): Bus {
       catchUp: async (position) => {
         const read = await parts.changesSince(position);
         if (read === undefined && followed.get(id) === mailbox) {
-          take({ kind: 'mailbox-removed', account, mailbox: id }, false);
+          void take({ kind: 'mailbox-removed', account, mailbox: id }, false);
         }
         return read;
       },
@@ -157,7 +157,7 @@ export function createBus(parts: BusParts): Bus {
   };
 
   const follow: Bus['follow'] = async (id, read) => {
-    await opening.get(id);
+    for (let first = opening.get(id); first; first = opening.get(id)) await first;
     const known = followed.get(id);
     if (known) {
       touch(id, known);
@@ -181,14 +181,10 @@ export function createBus(parts: BusParts): Bus {
     for (let start = 0; start < all.length && !ended; start += MAILBOXES_AT_ONCE) {
       const ids = all.slice(start, start + MAILBOXES_AT_ONCE);
       const now = await parts.highestModseqs(ids);
-      await Promise.all(
-        ids.map((id) => {
-          const mailbox = followed.get(id);
-          const modseq = now.get(id);
-          if (mailbox === undefined || (modseq !== undefined && modseq <= mailbox.told)) return undefined;
-          return mailbox.look();
-        }),
-      );
+      const behind = ids
+        .map((id) => ({ mailbox: followed.get(id), modseq: now.get(id) ?? Infinity }))
+        .filter(({ mailbox, modseq }) => mailbox && modseq > mailbox.told);
+      await Promise.all(behind.map(async ({ mailbox }) => mailbox?.look()));
     }
   };
 

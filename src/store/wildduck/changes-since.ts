@@ -16,15 +16,15 @@ interface MessageRow {
  * journal says what was expunged within its life of three hours. Undefined where the mailbox is gone.
  */
 export async function changesSince(database: Db, position: Position): Promise<CatchUp | undefined> {
-  const { account, told, missed, highestUid } = position;
+  const { told, missed } = position;
   const mailbox = new ObjectId(position.mailbox);
   const found = await database
-    .collection<{ modifyIndex: number }>('mailboxes')
-    .findOne({ _id: mailbox }, { projection: { modifyIndex: 1 } });
+    .collection<{ modifyIndex: number; uidNext: number }>('mailboxes')
+    .findOne({ _id: mailbox }, { projection: { modifyIndex: 1, uidNext: 1 } });
   if (!found) return undefined;
-  // The counter first: what is above it will be told by itself.
-  const highest = found.modifyIndex;
-  if (highest <= told && missed.length === 0) return { highestModseq: told, changes: [] };
+  // The counters first: what is above them will be told by itself.
+  const { modifyIndex: highest, uidNext } = found;
+  if (highest <= told && missed.length === 0) return { highestModseq: told, changes: [], modseqs: new Set() };
   const expunges = await database
     .collection<{ uid: number; modseq: number }>('journal')
     .find(
@@ -47,34 +47,46 @@ export async function changesSince(database: Db, position: Position): Promise<Ca
     .toArray();
   const last = messages.at(-1)?.modseq ?? highest;
   const upTo = messages.length < MAX_CHANGES ? highest : Math.min(highest, last);
-
-  const changes: MailboxChange[] = [];
-  const common = { account, mailbox: position.mailbox };
-  const flags = new Map<number, { uid: number; flags: readonly string[] }[]>();
-  for (const message of messages) {
-    const { uid, modseq } = message;
-    if (uid > highestUid) {
-      // One that came before `upTo` and was changed after it is told of now: its change alone would say nothing.
-      const change = { kind: 'exists', ...common, uid, flags: message.flags } as const;
-      changes.push({ ...change, modseq: Math.min(modseq, upTo) });
-    } else if (modseq <= upTo) {
-      flags.set(modseq, [...(flags.get(modseq) ?? []), { uid, flags: message.flags }]);
-    }
-  }
-  for (const [modseq, changed] of flags)
-    changes.push({ kind: 'flags', ...common, modseq, messages: changed });
-  const gone = Map.groupBy(
-    expunges.filter(({ modseq }) => modseq <= upTo),
-    ({ modseq }) => modseq,
-  );
-  for (const [modseq, entries] of gone) {
-    const uids = [...new Set(entries.map(({ uid }) => uid))].sort((one, other) => one - other);
-    changes.push({ kind: 'expunge', ...common, modseq, uids });
-  }
-  changes.sort((one, other) => one.modseq - other.modseq || uidOf(one) - uidOf(other));
-  return { highestModseq: upTo, changes };
+  return catchUpOf(position, { highest: upTo, uidNext, messages, expunges });
 }
 
-function uidOf(change: MailboxChange): number {
-  return change.kind === 'exists' ? change.uid : 0;
+/** What was read of a mailbox: its counters first, then what was expunged and what there is with a newer modseq. */
+export interface Newer {
+  readonly highest: number;
+  readonly uidNext: number;
+  readonly messages: readonly MessageRow[];
+  readonly expunges: readonly { readonly uid: number; readonly modseq: number }[];
+}
+
+/** Pure: the changes in what was read. */
+export function catchUpOf(position: Position, { highest, uidNext, messages, expunges }: Newer): CatchUp {
+  const common = { account: position.account, mailbox: position.mailbox };
+  const there = messages.filter(({ uid }) => uid < uidNext);
+  const old = there.filter(({ uid, modseq }) => uid <= position.highestUid && modseq <= highest);
+  const gone = expunges.filter(({ modseq }) => modseq <= highest);
+  const changes: MailboxChange[] = [
+    // One that was there and has been changed since is told of now: its change alone would say nothing.
+    ...there
+      .filter(({ uid }) => uid > position.highestUid)
+      .map(({ uid, modseq, flags }) => {
+        return { kind: 'exists', ...common, modseq: Math.min(modseq, highest), uid, flags } as const;
+      }),
+    ...byModseq(old).map(([modseq, changed]) => {
+      const flags = changed.map(({ uid, flags }) => ({ uid, flags }));
+      return { kind: 'flags', ...common, modseq, messages: flags } as const;
+    }),
+    ...byModseq(gone).map(([modseq, entries]) => {
+      const uids = [...new Set(entries.map(({ uid }) => uid))].sort((one, other) => one - other);
+      return { kind: 'expunge', ...common, modseq, uids } as const;
+    }),
+  ];
+  return {
+    highestModseq: highest,
+    changes: changes.sort((one, other) => one.modseq - other.modseq),
+    modseqs: new Set([...there, ...gone].map(({ modseq }) => modseq)),
+  };
+}
+
+function byModseq<Row extends { readonly modseq: number }>(rows: readonly Row[]) {
+  return [...Map.groupBy(rows, ({ modseq }) => modseq)];
 }

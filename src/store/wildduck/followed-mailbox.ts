@@ -1,5 +1,6 @@
 import type { Timer } from '../../clock.ts';
 import type { AccountId, Change, MailboxId } from '../contract.ts';
+import { mergeChanges } from './merge-changes.ts';
 
 /** A change of a mailbox's content. */
 export type MailboxChange = Extract<Change, { readonly modseq: number }>;
@@ -10,6 +11,8 @@ export interface CatchUp {
   readonly highestModseq: number;
   /** Ascending by modseq. */
   readonly changes: readonly MailboxChange[];
+  /** All modseqs that were found, also of messages that are told with another's. */
+  readonly modseqs: ReadonlySet<number>;
 }
 
 export interface FollowedParts {
@@ -87,18 +90,12 @@ export function createFollowedMailbox(parts: FollowedParts): FollowedMailbox {
       waiting = [];
       return;
     }
-    const { highestModseq, changes } = read;
-    // What came by itself says who did it; what was read does not.
-    const came = waiting.flatMap(({ change }) => (change && change.modseq <= highestModseq ? [change] : []));
-    const cameModseqs = new Set(came.map(({ modseq }) => modseq));
-    const cameUids = new Set(came.flatMap((change) => (change.kind === 'exists' ? [change.uid] : [])));
-    const fresh = [
-      ...changes.filter((change) =>
-        change.kind === 'exists' ? !cameUids.has(change.uid) : !cameModseqs.has(change.modseq),
-      ),
-      ...came.filter(({ modseq }) => modseq > before),
-    ].sort((one, other) => one.modseq - other.modseq);
-    const found = new Set(fresh.map(({ modseq }) => modseq));
+    const { highestModseq, changes, modseqs } = read;
+    const came = waiting.flatMap(({ change }) =>
+      change && change.modseq > before && change.modseq <= highestModseq ? [change] : [],
+    );
+    const fresh = mergeChanges(came, changes);
+    const found = new Set([...modseqs, ...fresh.map(({ modseq }) => modseq)]);
     told = Math.max(told, highestModseq);
     missed = missed.filter((modseq) => !found.has(modseq));
     for (let modseq = Math.max(before + 1, told - MAX_MISSED); modseq <= told; modseq += 1)
