@@ -16,6 +16,7 @@ import { createImap } from './imap/listener.ts';
 import { createAdmission } from './limits/admission.ts';
 import { createByteBudget } from './limits/byte-budget.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
+import { createSharedRateLimit } from './limits/shared-rate-limit.ts';
 import { createReceive } from './mailflow/receive.ts';
 import { localAddress } from './mailflow/recipients.ts';
 import { createSubmit } from './mailflow/submit.ts';
@@ -177,18 +178,20 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   // relay.md 1: one peer may hold a fifth of the connections.
   const admissionOf = (max: number) => createAdmission({ max, maxPerPeer: Math.max(1, Math.floor(max / 5)) });
   const byteBudget = createByteBudget(MESSAGES_IN_MEMORY * settings.max_message_size);
+  const rateLimit = (name: string, rate: { readonly perMinute: number; readonly burst: number }) => {
+    const local = { ...rate, maxKeys: MAX_RATE_LIMITED, clock };
+    return store.meter
+      ? createSharedRateLimit({ ...local, name, meter: store.meter })
+      : createRateLimit(local);
+  };
   const rateLimits = {
-    messages: createRateLimit({
+    messages: rateLimit('messages', {
       perMinute: settings.max_user_send_per_minute,
       burst: settings.max_user_send_burst_size,
-      maxKeys: MAX_RATE_LIMITED,
-      clock,
     }),
-    recipients: createRateLimit({
+    recipients: rateLimit('recipients', {
       perMinute: settings.max_user_recipients_per_hour / 60,
       burst: settings.max_user_recipients_per_hour,
-      maxKeys: MAX_RATE_LIMITED,
-      clock,
     }),
   };
 

@@ -41,6 +41,17 @@ export interface Store extends AsyncDisposable {
 
   /** Resolves when the store answers reads and durable writes; else rejects with StoreUnavailable. */
   ping(): Promise<void>;
+
+  /**
+   * A count for rate limits, where several processes share the store: takes `cost` for `key` at a rate of one in
+   * `intervalMs` with `burst` at once, and answers 0, or takes nothing and answers in how many milliseconds it would.
+   * Kept in memory alone. Undefined where one process has the store for itself.
+   */
+  readonly meter?: (
+    key: string,
+    cost: number,
+    rate: { readonly intervalMs: number; readonly burst: number },
+  ) => Promise<number>;
 }
 
 // ---- accepting ---------------------------------------------------------------------------------------------------
