@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Redis, RedisOptions } from 'ioredis';
 import { MongoClient, MongoError } from 'mongodb';
-import type { Collection, CommandStartedEvent, Db } from 'mongodb';
+import type { Collection, CommandStartedEvent, Db, ObjectId } from 'mongodb';
 import { StoreUnavailable } from '../contract.ts';
 import type {
   ChunkDocument,
@@ -38,6 +38,9 @@ export interface Collections {
   readonly journal: Collection<JournalDocument>;
   readonly files: Collection<FileDocument>;
   readonly chunks: Collection<ChunkDocument>;
+  readonly addresses: Collection<{ readonly user: ObjectId }>;
+  /** Teal writes none; WildDuck's programs do. */
+  readonly threads: Collection<{ readonly user: ObjectId }>;
   readonly plans: Collection<PlanDocument>;
   readonly doomed: Collection<DoomedDocument>;
   readonly counters: Collection<CounterDocument>;
@@ -109,6 +112,8 @@ function collectionsOf(mongo: Db): Collections {
     journal: mongo.collection('journal'),
     files: mongo.collection('attachments.files'),
     chunks: mongo.collection('attachments.chunks'),
+    addresses: mongo.collection('addresses'),
+    threads: mongo.collection('threads'),
     plans: mongo.collection('teal.plans'),
     doomed: mongo.collection('teal.doomed'),
     counters: mongo.collection('teal.counters'),

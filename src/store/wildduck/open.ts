@@ -1,7 +1,30 @@
+import { hostname } from 'node:os';
 import type { Change, Store, StoreOptions } from '../contract.ts';
+import { StoreUnavailable } from '../contract.ts';
 import type { Clock, Random } from '../../clock.ts';
-import { connect } from './connect.ts';
+import { createAcceptance } from './accept.ts';
+import { createAccounts } from './accounts.ts';
+import { createAdopt } from './adopt.ts';
+import { connect, wrap } from './connect.ts';
 import type { ConnectOptions } from './connect.ts';
+import type { Core } from './core.ts';
+import { createDatabaseClock } from './database-clock.ts';
+import { createDeliver } from './deliver.ts';
+import type { JournalDocument } from './documents.ts';
+import { createExclusive } from './exclusive.ts';
+import { createFiles } from './files.ts';
+import { objectId } from './ids.ts';
+import { createInboxes } from './inboxes.ts';
+import { createMailboxes } from './mailboxes.ts';
+import { createMessages } from './messages.ts';
+import { createPushJobs } from './push-jobs.ts';
+import { createReads } from './reads.ts';
+import { createRemoval } from './removal.ts';
+import { createRepair } from './repair.ts';
+import { createTokens } from './tokens.ts';
+import { createValues } from './values.ts';
+import { createVisible } from './visible.ts';
+import { loadWildduck } from './wildduck.ts';
 
 export interface WildduckOptions extends StoreOptions, Omit<ConnectOptions, 'onFault'> {
   readonly clock: Clock;
@@ -16,10 +39,147 @@ export interface Publish {
   publish(changes: readonly Change[]): void;
 }
 
+/** How often a process looks for plans that another left undone. */
+const REPLAY_EVERY = 15_000;
+
 /** Opens the store in a MongoDB database that any number of Teal processes share. */
 export async function openWildduckStore(options: WildduckOptions): Promise<Store> {
-  const { onFault = () => {} } = options;
-  await using connection = await connect({ ...options, onFault });
-  await connection.mongo.command({ ping: 1 });
-  throw new Error('not yet');
+  const { onChange, quota, clock, random, onFault = () => {} } = options;
+  await using opening = new AsyncDisposableStack();
+  const connection = opening.use(await connect({ ...options, onFault }));
+  const { collections, mongo, redis } = connection;
+  const databaseClock = opening.use(createDatabaseClock(mongo, clock, onFault));
+  await databaseClock.measure();
+
+  const tell = (changes: readonly Change[], journal: readonly JournalDocument[] = []) => {
+    for (const change of changes) {
+      try {
+        onChange(change);
+      } catch (error) {
+        onFault('store change', error instanceof Error ? error : new Error(String(error)));
+      }
+    }
+    if (journal.length > 0) wildduck.count(journal);
+  };
+
+  const wildduck = loadWildduck(mongo, redis);
+  const files = createFiles(collections, clock);
+  const name = `${hostname()}/${process.pid}/${random(6).toString('hex')}`;
+  const exclusive = createExclusive({
+    collections,
+    clock,
+    name,
+    tell,
+    repair: createRepair({ collections, files, tell }),
+  });
+  const core: Core = { collections, clock, exclusive, files, wildduck, quota, tell, onFault };
+
+  const inboxes = createInboxes(collections);
+  const tokens = createTokens({
+    tokens: collections.tokens,
+    accountExists: async (account) => {
+      const _id = objectId(account);
+      return _id !== undefined && (await collections.users.countDocuments({ _id }, { limit: 1 })) > 0;
+    },
+    dropJobs: (some) => pushJobs.drop(some),
+  });
+  const pushJobs = createPushJobs({ jobs: collections.push, tokens, databaseClock, random });
+  const removal = createRemoval(core, inboxes, tokens.removeAll);
+  const visible = createVisible(collections);
+  const reads = createReads(core, visible, createAdopt(core));
+  const acceptance = createAcceptance({
+    core,
+    deliver: createDeliver(core),
+    inboxes,
+    pushTo: pushJobs.pushTo,
+  });
+
+  const gate = createGate();
+  const behind = opening.use(
+    createBackground(clock, onFault, async () => {
+      while (await acceptance.replay());
+      await removal.sweep();
+    }),
+  );
+  void behind;
+
+  const parts = opening.move();
+  let closed: Promise<void> | undefined;
+  return {
+    accounts: gate(createAccounts(core, removal)),
+    mailboxes: gate(createMailboxes(core, inboxes, removal)),
+    messages: gate(createMessages(core, reads)),
+    tokens: gate({ add: tokens.add, list: tokens.list }),
+    pushJobs: gate({ claim: pushJobs.claim, settle: pushJobs.settle, nextDue: pushJobs.nextDue }),
+    values: gate(createValues(collections.values)),
+    ...gate({
+      accept: acceptance.accept,
+      ping: async () => {
+        await collections.counters.updateOne({ _id: 'ping' }, { $inc: { value: 1 } }, { upsert: true });
+      },
+    }),
+    [Symbol.asyncDispose]: () =>
+      (closed ??= (async () => {
+        await gate.close();
+        await parts.disposeAsync();
+      })()),
+  };
+}
+
+interface Gate {
+  <T extends object>(methods: T): T;
+  close(): Promise<void>;
+}
+
+/** Lets calls in until it is closed, which waits for those under way; their errors come out as the contract's. */
+function createGate(): Gate {
+  const underWay = new Set<Promise<unknown>>();
+  let closing = false;
+  const pass = async (method: (...given: unknown[]) => Promise<unknown>, given: unknown[]) => {
+    if (closing) throw new StoreUnavailable('the store is closed');
+    const work = wrap(() => method(...given));
+    underWay.add(work);
+    try {
+      return await work;
+    } finally {
+      underWay.delete(work);
+    }
+  };
+  const gate = <T extends object>(methods: T): T =>
+    // Each method of T with the same arguments and the same answer: the compiler cannot see that through a mapping.
+    Object.fromEntries(
+      Object.entries(methods).map(([name, method]) => [name, (...given: unknown[]) => pass(method, given)]),
+    ) as T;
+  return Object.assign(gate, {
+    close: async () => {
+      closing = true;
+      await Promise.allSettled(underWay);
+    },
+  });
+}
+
+/** Runs `work` at once and then every so often, one run after the other, until it is disposed of. */
+function createBackground(
+  clock: Clock,
+  onFault: (where: string, error: Error) => void,
+  work: () => Promise<void>,
+): AsyncDisposable {
+  let ended = false;
+  let timer: Disposable | undefined;
+  const run = async () => {
+    try {
+      await work();
+    } catch (error) {
+      if (!ended) onFault('store', error as Error);
+    }
+    if (!ended) timer = clock.after(REPLAY_EVERY, () => void (running = run()));
+  };
+  let running = run();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      ended = true;
+      timer?.[Symbol.dispose]();
+      await running;
+    },
+  };
 }
