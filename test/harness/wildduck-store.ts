@@ -36,13 +36,15 @@ export async function openTestWildduck(
       overrides.onChange?.(change);
     },
   });
+  let closed: Promise<void> | undefined;
+  const close = async () => {
+    await store[Symbol.asyncDispose]();
+    if (!database) await own[Symbol.asyncDispose]();
+  };
   return {
     store,
     database: own,
     changes,
-    [Symbol.asyncDispose]: async () => {
-      await store[Symbol.asyncDispose]();
-      if (!database) await own[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => (closed ??= close()),
   };
 }

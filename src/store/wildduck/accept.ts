@@ -4,6 +4,7 @@ import { OverQuota } from '../contract.ts';
 import type { Accepted, AccountId, DeliveryOutcome, Plan } from '../contract.ts';
 import { contentOf } from './content.ts';
 import type { Core } from './core.ts';
+import type { DatabaseClock } from './database-clock.ts';
 import type { Deliver, Delivered } from './deliver.ts';
 import type { PlanDocument, PlannedDelivery } from './documents.ts';
 import { accountId, mailboxId, objectId } from './ids.ts';
@@ -14,6 +15,7 @@ export interface AcceptParts {
   readonly core: Core;
   readonly deliver: Deliver;
   readonly inboxes: Inboxes;
+  readonly databaseClock: Pick<DatabaseClock, 'toDatabase'>;
   /** A message came for these accounts: answers whether a push job is due now. */
   readonly pushTo: (accounts: readonly AccountId[], now: number) => Promise<boolean>;
 }
@@ -36,7 +38,7 @@ const RETRY = 2 * second;
  * A message with one delivery is one document, which a commit makes visible: that is the promise. One with several is
  * first written down as a plan, durable as a whole; then each delivery is done, and done again after a crash.
  */
-export function createAcceptance({ core, deliver, inboxes, pushTo }: AcceptParts): Acceptance {
+export function createAcceptance({ core, deliver, inboxes, databaseClock, pushTo }: AcceptParts): Acceptance {
   const { collections, clock, tell } = core;
   const { plans, journal } = collections;
 
@@ -84,7 +86,7 @@ export function createAcceptance({ core, deliver, inboxes, pushTo }: AcceptParts
         pushed.map(({ user }) => accountId(user)),
         now,
       ));
-    if (due) tell([{ kind: 'push' }]);
+    if (due) await tell([{ kind: 'push' }]);
     const left = outcomes.filter(({ kind }) => kind !== 'delivered').length;
     return file && left > 0 ? () => core.files.release(Array.from({ length: left }, () => file)) : undefined;
   };
@@ -177,12 +179,16 @@ export function createAcceptance({ core, deliver, inboxes, pushTo }: AcceptParts
   };
 
   const replay = async (): Promise<boolean> => {
+    const old = new Date(databaseClock.toDatabase(clock.now()) - LEASE);
+    const left = await plans.findOne({ at: { $lt: old } }, { projection: { fence: 1 } });
+    if (!left) return false;
     const { value } = await plans.findOneAndUpdate(
-      { $expr: { $lt: ['$at', { $subtract: ['$$NOW', LEASE] }] } },
+      { _id: left._id, fence: left.fence },
       { $currentDate: { at: true }, $inc: { fence: 1 } },
       { returnDocument: 'after' },
     );
-    if (!value) return false;
+    // Another was faster: there may be more.
+    if (!value) return true;
     const content = contentOfPlan(value);
     const prepared = await core.wildduck.prepare(content);
     const open: PlannedDelivery[] = [];

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Redis } from 'ioredis';
-import { Binary, ObjectId } from 'mongodb';
+import { Binary, GridFSBucket, ObjectId } from 'mongodb';
 import type { Db } from 'mongodb';
 import { fieldsOf, parseHeader } from '../../message/header.ts';
 import type { JournalDocument, MailboxDocument, MessageDocument } from './documents.ts';
@@ -103,7 +103,8 @@ export function loadWildduck(database: Db, redis: Redis): Wildduck {
   const { checkHashSupport } = load('lib/hashes') as {
     checkHashSupport(hash: string): { result: boolean };
   };
-  const shared = { database, users: database, gridfs: database, redis, attachments: CONFIG.attachments };
+  const attachmentStorage = attachmentsOf(load, database);
+  const shared = { database, users: database, gridfs: database, redis, attachmentStorage };
   const messages = new MessageHandlerClass(shared);
   const users = new UserHandlerClass(shared);
   const deaf = { addEntries: callLast, fire() {} };
@@ -239,6 +240,19 @@ function loader(): (path: string) => unknown {
   // The handlers take it when they are loaded. Without this each event is one more entry of a queue that nobody empties.
   (load('./lib/events') as { publish: unknown }).publish = async () => {};
   return (path) => load(`./${path}`);
+}
+
+/**
+ * WildDuck's file store as far as reading takes it. Its constructors would open one more connection to Redis, for a
+ * lock, which nobody ever ends.
+ */
+function attachmentsOf(load: (path: string) => unknown, database: Db): object {
+  const Storage = load('lib/attachment-storage') as Handler<object>;
+  const Gridstore = load('lib/attachments/gridstore-storage') as Handler<object>;
+  const { bucket: bucketName } = CONFIG.attachments;
+  const gridstore = new GridFSBucket(database, { bucketName });
+  const storage = overriding(Gridstore.prototype as object, { bucketName, gridfs: database, gridstore });
+  return overriding(Storage.prototype as object, { storage });
 }
 
 /** `handler` with some of its methods replaced, for one call. */
