@@ -46,7 +46,7 @@ export async function openMoveTarget(
 ): Promise<MoveTarget> {
   if (name === 'sqlite') return openSqliteTarget(settings.data_dir);
   const { openWildduckTarget } = await import('./store/wildduck/move-target.ts');
-  return openWildduckTarget({ ...cluster(settings), ...parts });
+  return openWildduckTarget({ ...cluster(settings), ...parts, quota: settings.max_mailbox_size });
 }
 
 /** Where the cluster is; settings/check.ts has seen to it that both are there when it is the store. */

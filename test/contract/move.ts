@@ -3,7 +3,14 @@ import { after, before, describe, test } from 'node:test';
 import { compare } from '../../src/move/compare.ts';
 import { copyEverything } from '../../src/move/copy.ts';
 import { MOVING } from '../../src/store/contract.ts';
-import type { Account, MoveSource, MoveTarget, Store, StoreOptions } from '../../src/store/contract.ts';
+import type {
+  Account,
+  Message,
+  MoveSource,
+  MoveTarget,
+  Store,
+  StoreOptions,
+} from '../../src/store/contract.ts';
 import { bytesOf, day, hour, mailbox, sized, start, text } from './fixture.ts';
 
 /** Where a store keeps things; disposing of it removes them. */
@@ -76,6 +83,9 @@ async function fill(place: Place): Promise<void> {
   await store.values.set('empty', '');
 }
 
+/** Their order is nobody's business. */
+const sortedFlags = (message: Message) => ({ ...message, flags: [...message.flags].sort() });
+
 async function move(from: Place, to: Place, wrap = (source: MoveSource) => source): Promise<void> {
   await using source = await from.openSource();
   await using target = await to.openTarget();
@@ -87,8 +97,13 @@ async function move(from: Place, to: Place, wrap = (source: MoveSource) => sourc
 }
 
 /** That all of one store comes to be in another as it was, `from` and `to` being of any kind. */
-export function moveSuite(name: string, makeFrom: MakePlace, makeTo: MakePlace): void {
-  describe(`a move ${name}`, () => {
+export function moveSuite(
+  name: string,
+  makeFrom: MakePlace,
+  makeTo: MakePlace,
+  skip: string | false = false,
+): void {
+  describe(`a move ${name}`, { skip }, () => {
     let from: Place;
     before(async () => {
       from = await makeFrom();
@@ -122,10 +137,11 @@ export function moveSuite(name: string, makeFrom: MakePlace, makeTo: MakePlace):
           ];
           assert.ok(snapshot);
           assert.deepEqual(newSnapshot, snapshot);
-          assert.deepEqual(
-            await store.messages.get(target, snapshot.uids),
+          const [messages, newMessages] = [
             await old.messages.get(box.id, snapshot.uids),
-          );
+            await store.messages.get(target, snapshot.uids),
+          ];
+          assert.deepEqual(newMessages.map(sortedFlags), messages.map(sortedFlags));
           for (const uid of snapshot.uids)
             assert.ok((await bytesOf(store, target, uid))?.equals((await bytesOf(old, box.id, uid))!));
           const { complete, uids } = await store.messages.expungedSince(target, snapshot.highestModseq);
