@@ -17,6 +17,8 @@ export interface AcceptParts {
   readonly inboxes: Inboxes;
   readonly databaseClock: Pick<DatabaseClock, 'toDatabase'>;
   /** A message came for these accounts: answers whether a push job is due now. */
+  /** How long a plan is kept for a process that is not heard of, in ms. */
+  readonly leaseMs?: number;
   readonly pushTo: (accounts: readonly AccountId[], now: number) => Promise<boolean>;
 }
 
@@ -38,7 +40,8 @@ const RETRY = 2 * second;
  * A message with one delivery is one document, which a commit makes visible: that is the promise. One with several is
  * first written down as a plan, durable as a whole; then each delivery is done, and done again after a crash.
  */
-export function createAcceptance({ core, deliver, inboxes, databaseClock, pushTo }: AcceptParts): Acceptance {
+export function createAcceptance(parts: AcceptParts): Acceptance {
+  const { core, deliver, inboxes, databaseClock, pushTo, leaseMs = LEASE } = parts;
   const { collections, clock, tell } = core;
   const { plans, journal } = collections;
 
@@ -179,7 +182,7 @@ export function createAcceptance({ core, deliver, inboxes, databaseClock, pushTo
   };
 
   const replay = async (): Promise<boolean> => {
-    const old = new Date(databaseClock.toDatabase(clock.now()) - LEASE);
+    const old = new Date(databaseClock.toDatabase(clock.now()) - leaseMs);
     const left = await plans.findOne({ at: { $lt: old } }, { projection: { fence: 1 } });
     if (!left) return false;
     const { value } = await plans.findOneAndUpdate(

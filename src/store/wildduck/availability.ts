@@ -70,8 +70,17 @@ export function mayPass(error: unknown): boolean {
  * code.
  */
 export function asUnavailable(error: unknown): unknown {
-  if (!(error instanceof MongoError) || isDuplicate(error)) return error;
-  return new StoreUnavailable(`the database does not answer: ${error.message}`, { cause: error });
+  if (error instanceof MongoError && !isDuplicate(error))
+    return new StoreUnavailable(`the database does not answer: ${error.message}`, { cause: error });
+  if (error instanceof Error && isRedisAway(error))
+    return new StoreUnavailable(`Redis does not answer: ${error.message}`, { cause: error });
+  return error;
+}
+
+/** What ioredis says, whose errors have no class or code of their own, when there is no connection or no answer. */
+function isRedisAway({ name, message }: Error): boolean {
+  if (name === 'MaxRetriesPerRequestError' || name === 'AbortError') return true;
+  return /^(Stream isn't writeable|Connection is closed|Command timed out)/.test(message);
 }
 
 export interface PingParts {

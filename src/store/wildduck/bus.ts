@@ -32,6 +32,8 @@ export interface BusParts {
   readonly onChange: OnChange;
   readonly onFault: (where: string, error: Error) => void;
   readonly changesSince: (position: Position) => Promise<CatchUp | undefined>;
+  /** Whose mailbox it is; undefined where it is gone. */
+  readonly accountOf: (mailbox: MailboxId) => Promise<AccountId | undefined>;
   /** The highest modseq of each of these mailboxes that is there; at most `MAILBOXES_AT_ONCE` are asked at once. */
   readonly highestModseqs: (mailboxes: readonly MailboxId[]) => Promise<ReadonlyMap<MailboxId, number>>;
   /** Other channels to listen to, and who hears what comes from there. */
@@ -51,20 +53,17 @@ export interface Bus extends AsyncDisposable {
    */
   tell(changes: readonly Change[]): Promise<void>;
   /** Reads a mailbox for a session that will listen: no change after what was read gets lost. */
-  follow(mailbox: MailboxId, read: () => Promise<Looked | undefined>): Promise<Snapshot | undefined>;
+  follow(mailbox: MailboxId, read: () => Promise<Snapshot | undefined>): Promise<Snapshot | undefined>;
   /** Somebody else than Teal changed something of the account: what is followed of it is looked at. */
   look(account: AccountId): Promise<void>;
   /** Looks at all that is followed. */
   lookAtAll(): Promise<void>;
+  /** Resolves when it hears the others for the first time. */
+  readonly ready: Promise<void>;
   /** Whether other processes hear us and we them. */
   readonly connected: boolean;
   /** Mailboxes followed now. */
   readonly following: number;
-}
-
-export interface Looked {
-  readonly account: AccountId;
-  readonly snapshot: Snapshot;
 }
 
 /** Mailboxes followed: those of the sessions of a process, 300 bytes each. Of more, the longest untouched is left. */
@@ -94,6 +93,7 @@ export function createBus(parts: BusParts): Bus {
   const opening = new Map<MailboxId, Promise<unknown>>();
   const unpublished = new Map<MailboxId, number>();
   let connected = false;
+  const ready = Promise.withResolvers<void>();
   let ended = false;
   let lookTimer: Timer | undefined;
 
@@ -136,7 +136,7 @@ export function createBus(parts: BusParts): Bus {
     if (followed.size > MAX_FOLLOWED && oldest !== undefined) followed.delete(oldest);
   };
 
-  const begin = (id: MailboxId, { account, snapshot }: Looked) => {
+  const begin = (id: MailboxId, account: AccountId, snapshot: Snapshot) => {
     const mailbox = createFollowedMailbox({
       account,
       mailbox: id,
@@ -161,19 +161,19 @@ export function createBus(parts: BusParts): Bus {
     const known = followed.get(id);
     if (known) {
       touch(id, known);
-      return (await read())?.snapshot;
+      return read();
     }
     const first = read();
-    const done = first.then(
-      (looked) => {
+    const done = Promise.all([first, parts.accountOf(id)]).then(
+      ([snapshot, account]) => {
         opening.delete(id);
-        if (looked) begin(id, looked);
+        if (snapshot && account !== undefined) begin(id, account, snapshot);
       },
       () => opening.delete(id),
     );
     opening.set(id, done);
     await done;
-    return (await first)?.snapshot;
+    return first;
   };
 
   const lookAtAll = async (): Promise<void> => {
@@ -251,6 +251,7 @@ export function createBus(parts: BusParts): Bus {
     subscriber.subscribe(channel, ...(parts.others?.keys() ?? [])).then(
       () => {
         connected = true;
+        ready.resolve();
         publishLate();
         // What came while nobody listened.
         lookAtAll().catch(fault);
@@ -290,6 +291,7 @@ export function createBus(parts: BusParts): Bus {
       await Promise.all(mine.map((mailbox) => mailbox.look()));
     },
     lookAtAll,
+    ready: ready.promise,
     get connected() {
       return connected;
     },

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import type { Redis, RedisOptions } from 'ioredis';
-import { MongoClient, MongoError } from 'mongodb';
+import { MongoClient } from 'mongodb';
 import type { Collection, CommandStartedEvent, Db, ObjectId } from 'mongodb';
-import { StoreUnavailable } from '../contract.ts';
+import { asUnavailable } from './availability.ts';
 import type {
   ChunkDocument,
   CounterDocument,
@@ -14,7 +14,6 @@ import type {
   PlanDocument,
   UserDocument,
 } from './documents.ts';
-import { isDuplicate } from './duplicate-key.ts';
 import { createIndexes } from './indexes.ts';
 import type { PushDocument } from './push-jobs.ts';
 import type { TokensDocument } from './tokens.ts';
@@ -129,7 +128,15 @@ function redisOf({ redisUrl, onFault }: ConnectOptions, more: RedisOptions): Red
   const { Redis: Client } = wildduckRequire()('ioredis') as {
     Redis: new (url: string, options: RedisOptions) => Redis;
   };
-  const redis = new Client(redisUrl, { maxRetriesPerRequest: 1, connectTimeout: SELECTION_TIMEOUT, ...more });
+  const redis = new Client(redisUrl, {
+    maxRetriesPerRequest: 1,
+    connectTimeout: SELECTION_TIMEOUT,
+    // A server that stalls would otherwise never answer.
+    commandTimeout: SELECTION_TIMEOUT,
+    // One that is away is tried again soon, for as long as it takes.
+    retryStrategy: (times) => Math.min(100 * times, 1000),
+    ...more,
+  });
   let away = false;
   redis.on('ready', () => {
     away = false;
@@ -147,8 +154,6 @@ export async function wrap<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof MongoError && !isDuplicate(error))
-      throw new StoreUnavailable(`the database does not answer: ${error.message}`, { cause: error });
-    throw error;
+    throw asUnavailable(error);
   }
 }

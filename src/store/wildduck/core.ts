@@ -15,6 +15,6 @@ export interface Core {
   /** Bytes of mail for one account. */
   readonly quota: number;
   /** For what is told without a mailbox being held: removals, push jobs. */
-  readonly tell: (changes: readonly Change[]) => void;
+  readonly tell: (changes: readonly Change[]) => Promise<void>;
   readonly onFault: (where: string, error: Error) => void;
 }

@@ -46,13 +46,13 @@ export interface ExclusiveParts {
   /** Names this process in leases: for people who look. */
   readonly name: string;
   readonly repair: Repair;
-  readonly tell: (changes: readonly Change[], journal: readonly JournalDocument[]) => void;
+  readonly tell: (changes: readonly Change[], journal: readonly JournalDocument[]) => Promise<void>;
   /** How long a mailbox is kept from others by a process that has died, in ms. */
   readonly leaseMs?: number;
 }
 
-/** Work on one mailbox takes tens of milliseconds; the trim of a full one a second. */
-const LEASE = 10 * second;
+/** Work on one mailbox takes tens of milliseconds; the trim of a full one a second. Too short does no harm but work. */
+const LEASE = 5 * second;
 /** How long one waits for others: their lease, and those who wait too. */
 const PATIENCE = 30 * second;
 /** Between two looks at a mailbox that another process has. */
@@ -118,7 +118,7 @@ export function createExclusive(parts: ExclusiveParts): Exclusive {
           const late = untold.get(id.toHexString());
           untold.delete(id.toHexString());
           if (late && late.fence === fence - 1 && late.modifyIndex === mailbox.modifyIndex)
-            tell(late.changes, late.entries);
+            await tell(late.changes, late.entries);
           return { mailbox, fence };
         }
         // Its holder died, or is so slow that it will find itself superseded.
@@ -177,7 +177,7 @@ export function createExclusive(parts: ExclusiveParts): Exclusive {
         throw error;
       });
     if (matchedCount === 0) throw new Superseded('another has the mailbox');
-    tell(changes, entries);
+    await tell(changes, entries);
     return { result, user: mailbox.user };
   };
 

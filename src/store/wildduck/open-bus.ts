@@ -1,10 +1,12 @@
+import { once } from 'node:events';
 import type { Clock, Random } from '../../clock.ts';
+import { StoreUnavailable } from '../contract.ts';
 import type { OnChange } from '../contract.ts';
 import { createBus } from './bus.ts';
 import type { Bus } from './bus.ts';
 import { changesSince } from './changes-since.ts';
 import type { Connection } from './connect.ts';
-import { mailboxId, objectId } from './ids.ts';
+import { accountId, mailboxId, objectId } from './ids.ts';
 import { readWildduckNotice, WILDDUCK_CHANNEL, wildduckNotice } from './wildduck-notices.ts';
 
 export interface OpenBusParts {
@@ -15,19 +17,16 @@ export interface OpenBusParts {
   readonly onFault: (where: string, error: Error) => void;
 }
 
-/** How long Redis may take to answer: it is next door, and has nothing to think about. */
-const REDIS_TIMEOUT = 3000;
+/** How long Redis may take to be there when the store is opened. */
+const OPENING_TIMEOUT = 5000;
 
-/** The bus of this process, with a connection of its own to listen; ended with it. */
-export function openBus({ connection, clock, random, onChange, onFault }: OpenBusParts): Bus {
+/** The bus of this process, with a connection of its own to listen; ended with it. Rejects where Redis is not there. */
+export async function openBus({ connection, clock, random, onChange, onFault }: OpenBusParts): Promise<Bus> {
   const { mongo, collections, redis } = connection;
   const subscriber = connection.openRedis({
     // It begins anew at each connection, and then looks for what it missed.
     autoResubscribe: false,
     enableOfflineQueue: false,
-    commandTimeout: REDIS_TIMEOUT,
-    // A server that is away is tried again soon, for as long as it takes.
-    retryStrategy: (times) => Math.min(100 * times, 1000),
   });
   const bus = createBus({
     publisher: redis,
@@ -39,6 +38,11 @@ export function openBus({ connection, clock, random, onChange, onFault }: OpenBu
     onChange,
     onFault,
     changesSince: (position) => changesSince(mongo, position),
+    accountOf: async (mailbox) => {
+      const _id = objectId(mailbox);
+      const found = _id && (await collections.mailboxes.findOne({ _id }, { projection: { user: 1 } }));
+      return found ? accountId(found.user) : undefined;
+    },
     highestModseqs: async (mailboxes) => {
       const ids = mailboxes.map(objectId).filter((id) => id !== undefined);
       const found = await collections.mailboxes
@@ -64,5 +68,16 @@ export function openBus({ connection, clock, random, onChange, onFault }: OpenBu
       ],
     ]),
   });
+  const late = Promise.withResolvers<never>();
+  using _timer = clock.after(OPENING_TIMEOUT, () =>
+    late.reject(new StoreUnavailable('Redis does not answer')),
+  );
+  try {
+    const commands = redis.status === 'ready' ? [] : [once(redis, 'ready')];
+    await Promise.race([Promise.all([bus.ready, ...commands]), late.promise]);
+  } catch (error) {
+    await bus[Symbol.asyncDispose]();
+    throw error;
+  }
   return bus;
 }

@@ -1,10 +1,13 @@
 import { hostname } from 'node:os';
 import type { Change, Store, StoreOptions } from '../contract.ts';
 import { StoreUnavailable } from '../contract.ts';
+import { hour } from '../../clock.ts';
 import type { Clock, Random } from '../../clock.ts';
 import { createAcceptance } from './accept.ts';
 import { createAccounts } from './accounts.ts';
 import { createAdopt } from './adopt.ts';
+import { createPing, mayPass, openWhenThere } from './availability.ts';
+import { createBackground } from './background.ts';
 import { connect, wrap } from './connect.ts';
 import type { ConnectOptions } from './connect.ts';
 import type { Core } from './core.ts';
@@ -14,6 +17,8 @@ import type { JournalDocument } from './documents.ts';
 import { createExclusive } from './exclusive.ts';
 import { createFiles } from './files.ts';
 import { objectId } from './ids.ts';
+import { openBus } from './open-bus.ts';
+import { createRateMeter } from './rate-meter.ts';
 import { createInboxes } from './inboxes.ts';
 import { createMailboxes } from './mailboxes.ts';
 import { createMessages } from './messages.ts';
@@ -22,6 +27,7 @@ import { createReads } from './reads.ts';
 import { createRemoval } from './removal.ts';
 import { createRepair } from './repair.ts';
 import { createTokens } from './tokens.ts';
+import { createUpkeep } from './upkeep.ts';
 import { createValues } from './values.ts';
 import { createVisible } from './visible.ts';
 import { loadWildduck } from './wildduck.ts';
@@ -31,38 +37,41 @@ export interface WildduckOptions extends StoreOptions, Omit<ConnectOptions, 'onF
   readonly random: Random;
   /** What went wrong that no caller waits for; the store goes on. Without it such faults are not told. */
   readonly onFault?: (where: string, error: Error) => void;
-}
-
-/** What the store needs of the bus between processes (bus.ts). */
-export interface Publish {
-  /** Called with what became visible here, in order, in the turn in which `onChange` was told. */
-  publish(changes: readonly Change[]): void;
+  /** How long mailboxes and plans are kept for a process that is not heard of, in ms: shorter in tests. */
+  readonly leaseMs?: number;
 }
 
 /** How often a process looks for plans that another left undone. */
 const REPLAY_EVERY = 15_000;
+const LEAST_EVERY = 200;
 
-/** Opens the store in a MongoDB database that any number of Teal processes share. */
-export async function openWildduckStore(options: WildduckOptions): Promise<Store> {
-  const { onChange, quota, clock, random, onFault = () => {} } = options;
+/**
+ * Opens the store in a MongoDB database that any number of Teal processes share. Waits for database and Redis, and says
+ * so through `onFault`; rejects with what waiting will not mend.
+ */
+export function openWildduckStore(options: WildduckOptions): Promise<Store> {
+  const { clock, onFault = () => {} } = options;
+  return openWhenThere({ open: () => wrap(() => openNow({ ...options, onFault })), mayPass, clock, onFault });
+}
+
+async function openNow(
+  options: WildduckOptions & Required<Pick<WildduckOptions, 'onFault'>>,
+): Promise<Store> {
+  const { onChange, quota, clock, random, onFault } = options;
   await using opening = new AsyncDisposableStack();
-  const connection = opening.use(await connect({ ...options, onFault }));
+  const connection = opening.use(await connect(options));
   const { collections, mongo, redis } = connection;
   const databaseClock = opening.use(createDatabaseClock(mongo, clock, onFault));
   await databaseClock.measure();
 
+  const bus = opening.use(await openBus({ connection, clock, random, onChange, onFault }));
   const tell = (changes: readonly Change[], journal: readonly JournalDocument[] = []) => {
-    for (const change of changes) {
-      try {
-        onChange(change);
-      } catch (error) {
-        onFault('store change', error instanceof Error ? error : new Error(String(error)));
-      }
-    }
     if (journal.length > 0) wildduck.count(journal);
+    return bus.tell(changes);
   };
 
   const wildduck = loadWildduck(mongo, redis);
+  const lease = options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs };
   const files = createFiles(collections, clock);
   const name = `${hostname()}/${process.pid}/${random(6).toString('hex')}`;
   const exclusive = createExclusive({
@@ -71,6 +80,7 @@ export async function openWildduckStore(options: WildduckOptions): Promise<Store
     name,
     tell,
     repair: createRepair({ collections, files, tell }),
+    ...lease,
   });
   const core: Core = { collections, clock, exclusive, files, wildduck, quota, tell, onFault };
 
@@ -91,33 +101,62 @@ export async function openWildduckStore(options: WildduckOptions): Promise<Store
     core,
     deliver: createDeliver(core),
     inboxes,
+    databaseClock,
     pushTo: pushJobs.pushTo,
+    ...lease,
   });
 
   const gate = createGate();
   const behind = opening.use(
-    createBackground(clock, onFault, async () => {
+    createRounds(clock, Math.max(options.leaseMs ?? REPLAY_EVERY, LEAST_EVERY), onFault, async () => {
       while (await acceptance.replay());
       await removal.sweep();
     }),
   );
   void behind;
 
+  const messages = createMessages(core, reads);
+  const upkeep = await createUpkeep({
+    database: mongo,
+    clock,
+    messages,
+    removeAccount: removal.remains,
+    releaseFiles: files.release,
+  });
+  opening.use(
+    createBackground({
+      leases: mongo.collection('teal.leases'),
+      name,
+      clock,
+      onFault,
+      tasks: [...upkeep, { name: 'files', every: hour, run: files.sweep }],
+    }),
+  );
+
   const parts = opening.move();
   let closed: Promise<void> | undefined;
   return {
     accounts: gate(createAccounts(core, removal)),
     mailboxes: gate(createMailboxes(core, inboxes, removal)),
-    messages: gate(createMessages(core, reads)),
+    messages: gate({
+      ...messages,
+      // A session listens from here on.
+      snapshot: (mailbox) => bus.follow(mailbox, () => messages.snapshot(mailbox)),
+    }),
     tokens: gate({ add: tokens.add, list: tokens.list }),
     pushJobs: gate({ claim: pushJobs.claim, settle: pushJobs.settle, nextDue: pushJobs.nextDue }),
     values: gate(createValues(collections.values)),
     ...gate({
       accept: acceptance.accept,
-      ping: async () => {
-        await collections.counters.updateOne({ _id: 'ping' }, { $inc: { value: 1 } }, { upsert: true });
-      },
+      ping: createPing({
+        clock,
+        database: () =>
+          collections.counters.updateOne({ _id: 'ping' }, { $inc: { value: 1 } }, { upsert: true }),
+        redis: () => redis.ping(),
+        connected: () => bus.connected,
+      }),
     }),
+    meter: createRateMeter(redis, `${mongo.databaseName}:teal:rate:`),
     [Symbol.asyncDispose]: () =>
       (closed ??= (async () => {
         await gate.close();
@@ -159,8 +198,9 @@ function createGate(): Gate {
 }
 
 /** Runs `work` at once and then every so often, one run after the other, until it is disposed of. */
-function createBackground(
+function createRounds(
   clock: Clock,
+  every: number,
   onFault: (where: string, error: Error) => void,
   work: () => Promise<void>,
 ): AsyncDisposable {
@@ -172,7 +212,7 @@ function createBackground(
     } catch (error) {
       if (!ended) onFault('store', error as Error);
     }
-    if (!ended) timer = clock.after(REPLAY_EVERY, () => void (running = run()));
+    if (!ended) timer = clock.after(every, () => void (running = run()));
   };
   let running = run();
   return {

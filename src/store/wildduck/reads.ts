@@ -26,7 +26,11 @@ export const messageFields = {
 /** Messages whose modseq is asked in one command: a document is about 300 bytes. */
 const BATCH = 1000;
 
-export function createReads(core: Pick<Core, 'collections' | 'files'>, visible: Visible, adopt: Adopt): Reads {
+export function createReads(
+  core: Pick<Core, 'collections' | 'files'>,
+  visible: Visible,
+  adopt: Adopt,
+): Reads {
   const { mailboxes, messages, journal } = core.collections;
 
   /** Of these UIDs what may be shown. */

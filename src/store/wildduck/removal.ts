@@ -10,6 +10,8 @@ import { release } from './quota.ts';
 export interface Removal {
   mailbox(id: ObjectId): Promise<'removed' | 'missing'>;
   account(user: ObjectId): Promise<void>;
+  /** What is left of an account whose user document WildDuck's programs have removed. */
+  remains(user: ObjectId): Promise<void>;
   sweep(): Promise<void>;
 }
 
@@ -68,6 +70,12 @@ export function createRemoval(
     );
   };
 
+  const account = async (user: ObjectId) => {
+    await note({ _id: user, kind: 'account', user });
+    await finishAccount({ _id: user });
+    await tell([{ kind: 'account-removed', account: accountId(user) }]);
+  };
+
   return {
     mailbox: (id) =>
       // In its turn: what was asked before is done before.
@@ -78,15 +86,14 @@ export function createRemoval(
           return mailbox.user;
         });
         if (!user) return 'missing';
-        tell([{ kind: 'mailbox-removed', account: accountId(user), mailbox: mailboxId(id) }]);
+        await tell([{ kind: 'mailbox-removed', account: accountId(user), mailbox: mailboxId(id) }]);
         return 'removed';
       }),
     account: async (user) => {
       if ((await users.countDocuments({ _id: user }, { limit: 1 })) === 0) return;
-      await note({ _id: user, kind: 'account', user });
-      await finishAccount({ _id: user });
-      tell([{ kind: 'account-removed', account: accountId(user) }]);
+      await account(user);
     },
+    remains: account,
     sweep: async () => {
       for (const left of await doomed.find({ at: { $lt: new Date(clock.now() - 60_000) } }).toArray())
         await (left.kind === 'mailbox' ? finishMailbox(left) : finishAccount(left));

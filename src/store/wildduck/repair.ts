@@ -12,7 +12,7 @@ export type Repair = (mailbox: MailboxDocument, fence: number) => Promise<Mailbo
 export interface RepairParts {
   readonly collections: Collections;
   readonly files: Files;
-  readonly tell: (changes: readonly Change[], journal: readonly JournalDocument[]) => void;
+  readonly tell: (changes: readonly Change[], journal: readonly JournalDocument[]) => Promise<void>;
 }
 
 /**
@@ -51,7 +51,7 @@ export function createRepair({ collections, files, tell }: RepairParts): Repair 
     );
     await rename(mailbox, collections);
     await recount(collections, mailbox.user);
-    tell(changesOf(mailbox, entries, flagged), []);
+    await tell(changesOf(mailbox, entries, flagged), []);
     return { ...mailbox, modifyIndex: counted };
   };
 }

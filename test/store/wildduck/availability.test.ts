@@ -76,6 +76,8 @@ describe('opening a store that is not there yet', () => {
     assert.equal(told.cause, gone);
     const key = new MongoServerError({ message: 'E11000', code: 11000 });
     assert.equal(asUnavailable(key), key);
+    const timeout = asUnavailable(new Error('Command timed out'));
+    assert.ok(timeout instanceof StoreUnavailable);
     const fault = new TypeError('x is undefined');
     assert.equal(asUnavailable(fault), fault);
   });

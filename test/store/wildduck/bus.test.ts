@@ -44,14 +44,11 @@ function createDatabase() {
     uids: () => [...messages.keys()],
     flags: (uid: number) => messages.get(uid)?.flags,
     snapshot: () => ({
-      account,
-      snapshot: {
-        uidValidity: 1,
-        uidNext,
-        highestModseq: database.modseq,
-        uids: [...messages.keys()],
-        firstUnseen: undefined,
-      },
+      uidValidity: 1,
+      uidNext,
+      highestModseq: database.modseq,
+      uids: [...messages.keys()],
+      firstUnseen: undefined,
     }),
     async changesSince(this: void, position: Position): Promise<CatchUp | undefined> {
       database.reads += 1;
@@ -152,6 +149,7 @@ async function createProcess(
     },
     onFault: (where) => faults.push(where),
     changesSince: database.changesSince,
+    accountOf: async () => account,
     highestModseqs: async (ids) => {
       if (database.away) throw new Error('away');
       return database.removed ? new Map() : new Map(ids.map((id) => [id, database.modseq]));
