@@ -110,7 +110,10 @@ async function insertCopies(
     const id = copies.get(row.uid) ?? new ObjectId();
     copies.set(row.uid, id);
     const there = known.get(id.toHexString());
-    const { uid, modseq } = there ?? { uid: held.nextUid(), modseq: held.nextModseq() };
+    // It was told when it became visible.
+    if (there) return there.uid;
+    const uid = held.nextUid();
+    const modseq = held.nextModseq();
     held.change({
       kind: 'exists',
       account: accountId(user),
@@ -120,7 +123,6 @@ async function insertCopies(
       flags: row.flags,
       ...(origin === undefined ? {} : { origin }),
     });
-    if (there) return uid;
     documents.push({
       ...row,
       _id: id,

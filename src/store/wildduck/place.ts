@@ -35,8 +35,14 @@ export async function place(core: Core, held: Held, arrivals: readonly Arrival[]
   const placed: Placed[] = [];
   for (const { id, prepared, flags: given, internalDate, now, origin } of arrivals) {
     const there = known.get(id.toHexString());
+    // It was told when it became visible.
+    if (there) {
+      placed.push({ uid: there.uid, modseq: there.modseq });
+      continue;
+    }
     const flags = normalized(given);
-    const { uid, modseq } = there ?? { uid: held.nextUid(), modseq: held.nextModseq() };
+    const uid = held.nextUid();
+    const modseq = held.nextModseq();
     placed.push({ uid, modseq });
     held.change({
       kind: 'exists',
@@ -47,7 +53,6 @@ export async function place(core: Core, held: Held, arrivals: readonly Arrival[]
       flags,
       ...(origin === undefined ? {} : { origin }),
     });
-    if (there) continue;
     const document = await wildduck.newMessage(
       { id, mailbox, uid, modseq, flags, internalDate, saved: now },
       prepared,
