@@ -219,6 +219,12 @@ export function moveSuite(
       assert.equal(await store.values.get(MOVING), undefined);
     });
 
+    test('is refused while the source is served', async () => {
+      await using store = await from.openStore(options);
+      await store.ping();
+      await assert.rejects(from.openSource(), /another Teal is running|a Teal serves/);
+    });
+
     test('is refused into a store that holds anything, or that another is being moved to', async () => {
       await using to = await makeTo();
       {

@@ -37,7 +37,8 @@ export interface BackgroundParts {
 const LEASE = 3 * minute;
 /** Who has the lease renews it as often, who has not looks whether it is free. */
 const TURN = minute;
-const LEASED = 'background';
+/** The lease that somebody has as long as any process serves. */
+export const LEASED = 'background';
 
 /**
  * Runs the tasks, one after another, while this process has the lease. Disposing of it ends the task that runs and

@@ -4,6 +4,8 @@ import { MOVING, StoreUnavailable } from '../contract.ts';
 import type { MovedAccount, MovedMessage, MovedPushJob, MoveSource } from '../contract.ts';
 import { accountOf } from './accounts.ts';
 import { createAdopt } from './adopt.ts';
+import { LEASED } from './background.ts';
+import type { LeaseDocument } from './background.ts';
 import { connect, wrap } from './connect.ts';
 import type { Collections, ConnectOptions, Connection } from './connect.ts';
 import { createDatabaseClock } from './database-clock.ts';
@@ -35,12 +37,14 @@ export interface SourceParts extends AsyncDisposable {
 const PAGE = 100;
 
 /**
- * The store in a MongoDB database, to be moved. Rejects, with a text for the operator, where something that was accepted
- * is not yet wholly done: a Teal that is started does it within a minute.
+ * The store in a MongoDB database, to be moved. Rejects, with a text for the operator, where a Teal serves it, and where
+ * something that was accepted is not yet wholly done: a Teal that is started does it within a minute.
  */
 export async function openWildduckSource(options: MoveOptions): Promise<MoveSource> {
   await using opening = new AsyncDisposableStack();
   const parts = opening.use(await createSourceParts(options));
+  if (await wrap(() => isServed(parts.connection)))
+    throw new Error('a Teal serves the database, or was killed within the last three minutes');
   const { plans, doomed } = parts.connection.collections;
   const open = await wrap(() => Promise.all([plans.findOne({}), doomed.findOne({})]));
   if (open.some((found) => found !== null))
@@ -49,6 +53,11 @@ export async function openWildduckSource(options: MoveOptions): Promise<MoveSour
     );
   const running = opening.move();
   return { ...readAll(parts), [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+async function isServed({ mongo }: Connection): Promise<boolean> {
+  const leases = mongo.collection<LeaseDocument>('teal.leases');
+  return (await leases.findOne({ _id: LEASED, $expr: { $gt: ['$until', '$$NOW'] } })) !== null;
 }
 
 export async function createSourceParts(options: MoveOptions): Promise<SourceParts> {
