@@ -3,6 +3,7 @@ import type { MoveSource, MoveTarget, OnChange, Store } from './store/contract.t
 import { openSqliteSource } from './store/sqlite/move-source.ts';
 import { openSqliteTarget } from './store/sqlite/move-target.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
+import { checkInstalled } from './store/wildduck/installed.ts';
 import type { Settings } from './settings/table.ts';
 
 /** What the settings call a store. This file alone names the backends. */
@@ -23,6 +24,7 @@ export async function openStore(
   const { data_dir: dataDir, max_mailbox_size: quota } = settings;
   if (settings.store === 'sqlite')
     return openSqliteStore({ dataDir, quota, onChange, onFault: parts.onFault });
+  checkInstalled();
   const { openWildduckStore } = await import('./store/wildduck/open.ts');
   return openWildduckStore({ ...cluster(settings), ...parts, quota, onChange });
 }
@@ -34,8 +36,10 @@ export async function openMoveSource(
   parts: StoreParts,
 ): Promise<MoveSource> {
   if (name === 'sqlite') return openSqliteSource(settings.data_dir);
+  const where = cluster(settings);
+  checkInstalled();
   const { openWildduckSource } = await import('./store/wildduck/move-source.ts');
-  return openWildduckSource({ ...cluster(settings), ...parts });
+  return openWildduckSource({ ...where, ...parts });
 }
 
 /** Opens a store to be moved to. */
@@ -45,8 +49,10 @@ export async function openMoveTarget(
   parts: StoreParts,
 ): Promise<MoveTarget> {
   if (name === 'sqlite') return openSqliteTarget(settings.data_dir);
+  const where = cluster(settings);
+  checkInstalled();
   const { openWildduckTarget } = await import('./store/wildduck/move-target.ts');
-  return openWildduckTarget({ ...cluster(settings), ...parts, quota: settings.max_mailbox_size });
+  return openWildduckTarget({ ...where, ...parts, quota: settings.max_mailbox_size });
 }
 
 /** Where the cluster is; settings/check.ts has seen to it that both are there when it is the store. */
