@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { MailboxId, Store } from '../../src/store/contract.ts';
+import type { MailboxDocument, MessageDocument, UserDocument } from '../../src/store/wildduck/documents.ts';
 import { without } from '../harness/peers.ts';
 import { openTestDatabase } from '../harness/test-database.ts';
 import type { TestDatabase } from '../harness/test-database.ts';
@@ -30,29 +31,28 @@ async function settle(store: Store, ledger: Ledger, { database }: TestDatabase):
   }
 }
 
-/** The collections fit together; nothing is there twice. */
+/** The collections fit together; nothing is left half-done. */
 async function verifyCollections({ database }: TestDatabase): Promise<void> {
   const messages = await database
-    .collection('messages')
+    .collection<MessageDocument>('messages')
     .find()
-    .project({ user: 1, mailbox: 1, uid: 1, size: 1, modseq: 1, 'teal.file': 1 })
+    .project<MessageDocument>({ user: 1, mailbox: 1, uid: 1, size: 1, modseq: 1, 'teal.file': 1 })
     .toArray();
-  for (const mailbox of await database.collection('mailboxes').find().toArray()) {
-    const mine = messages.filter((message) => mailbox._id.equals(message['mailbox']));
-    for (const { uid, modseq } of mine) {
-      assert.ok(uid < mailbox['uidNext'], 'nothing is left that nobody sees');
-      assert.ok(modseq <= mailbox['modifyIndex'], 'nothing is newer than its mailbox');
+  for (const mailbox of await database.collection<MailboxDocument>('mailboxes').find().toArray()) {
+    for (const { uid, modseq } of messages.filter((message) => mailbox._id.equals(message.mailbox))) {
+      assert.ok(uid < mailbox.uidNext, 'nothing is left that nobody sees');
+      assert.ok(modseq <= mailbox.modifyIndex, 'nothing is newer than its mailbox');
     }
-    assert.equal(mailbox['teal']?.lease, undefined, 'nobody holds it');
+    assert.equal(mailbox.teal?.lease, undefined, 'nobody holds it');
   }
-  for (const user of await database.collection('users').find().toArray()) {
-    const mine = messages.filter((message) => user._id.equals(message['user']));
-    const bytes = mine.reduce((sum, { size }) => sum + Number(size), 0);
-    assert.equal(user['storageUsed'], bytes, 'the sum is that of its messages');
+  for (const user of await database.collection<UserDocument>('users').find().toArray()) {
+    const mine = messages.filter((message) => user._id.equals(message.user));
+    const bytes = mine.reduce((sum, { size }) => sum + size, 0);
+    assert.equal(user.storageUsed, bytes, 'the sum is that of its messages');
   }
   const files = await database.collection('attachments.files').distinct('_id');
   const known = new Set(files.map(String));
-  for (const { teal } of messages) if (teal.file) assert.ok(known.has(String(teal.file)), 'a file is there');
+  for (const { teal } of messages) if (teal?.file) assert.ok(known.has(String(teal.file)), 'a file is there');
 }
 
 /** A message was sent once by the child: after any crash it is in a mailbox once at most. */

@@ -17,6 +17,8 @@ export interface AcceptParts {
   readonly inboxes: Inboxes;
   readonly databaseClock: Pick<DatabaseClock, 'toDatabase'>;
   /** A message came for these accounts: answers whether a push job is due now. */
+  /** Whether nobody may be kept waiting any more. */
+  readonly isClosing: () => boolean;
   /** How long a plan is kept for a process that is not heard of, in ms. */
   readonly leaseMs?: number;
   readonly pushTo: (accounts: readonly AccountId[], now: number) => Promise<boolean>;
@@ -41,7 +43,7 @@ const RETRY = 2 * second;
  * first written down as a plan, durable as a whole; then each delivery is done, and done again after a crash.
  */
 export function createAcceptance(parts: AcceptParts): Acceptance {
-  const { core, deliver, inboxes, databaseClock, pushTo, leaseMs = LEASE } = parts;
+  const { core, deliver, inboxes, databaseClock, pushTo, isClosing, leaseMs = LEASE } = parts;
   const { collections, clock, tell } = core;
   const { plans, journal } = collections;
 
@@ -125,7 +127,7 @@ export function createAcceptance(parts: AcceptParts): Acceptance {
       try {
         return await task(again);
       } catch (error) {
-        if (clock.now() > until) throw error;
+        if (clock.now() > until || isClosing()) throw error;
         await new Promise<void>((resolve) => void clock.after(RETRY, resolve));
         // Still ours: else another process does it, or has done it.
         const { matchedCount } = await plans

@@ -57,7 +57,7 @@ const LEASE = 5 * second;
 const PATIENCE = 30 * second;
 /** Between two looks at a mailbox that another process has. */
 const LOOK_FIRST = 4;
-const LOOK_LAST = 100;
+const LOOK_LAST = 25;
 const MAX_TRIES = 8;
 
 /** The hold was not ours any more when the work was to be made visible: nothing of it is. */

@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
-import type { Change, Store, StoreOptions } from '../contract.ts';
-import { StoreUnavailable } from '../contract.ts';
+import type { Change, Plan, Store, StoreOptions } from '../contract.ts';
 import { hour } from '../../clock.ts';
 import type { Clock, Random } from '../../clock.ts';
 import { createAcceptance } from './accept.ts';
@@ -19,6 +18,7 @@ import { createFiles } from './files.ts';
 import { objectId } from './ids.ts';
 import { openBus } from './open-bus.ts';
 import { createRateMeter } from './rate-meter.ts';
+import { createGate } from './gate.ts';
 import { createInboxes } from './inboxes.ts';
 import { createMailboxes } from './mailboxes.ts';
 import { createMessages } from './messages.ts';
@@ -26,6 +26,7 @@ import { createPushJobs } from './push-jobs.ts';
 import { createReads } from './reads.ts';
 import { createRemoval } from './removal.ts';
 import { createRepair } from './repair.ts';
+import { createRounds } from './rounds.ts';
 import { createTokens } from './tokens.ts';
 import { createUpkeep } from './upkeep.ts';
 import { createValues } from './values.ts';
@@ -94,34 +95,34 @@ async function openNow(
     dropJobs: (some) => pushJobs.drop(some),
   });
   const pushJobs = createPushJobs({ jobs: collections.push, tokens, databaseClock, random });
-  const removal = createRemoval(core, inboxes, tokens.removeAll);
+  const removal = createRemoval(core, inboxes, (account) => tokens.removeAll(account));
   const visible = createVisible(collections);
   const reads = createReads(core, visible, createAdopt(core));
+  const gate = createGate();
   const acceptance = createAcceptance({
     core,
+    isClosing: gate.isClosing,
     deliver: createDeliver(core),
     inboxes,
     databaseClock,
-    pushTo: pushJobs.pushTo,
+    pushTo: (accounts, now) => pushJobs.pushTo(accounts, now),
     ...lease,
   });
 
-  const gate = createGate();
-  const behind = opening.use(
+  opening.use(
     createRounds(clock, Math.max(options.leaseMs ?? REPLAY_EVERY, LEAST_EVERY), onFault, async () => {
       while (await acceptance.replay());
       await removal.sweep();
     }),
   );
-  void behind;
 
   const messages = createMessages(core, reads);
   const upkeep = await createUpkeep({
     database: mongo,
     clock,
     messages,
-    removeAccount: removal.remains,
-    releaseFiles: files.release,
+    removeAccount: (user) => removal.remains(user),
+    releaseFiles: (ids) => files.release(ids),
   });
   opening.use(
     createBackground({
@@ -129,7 +130,7 @@ async function openNow(
       name,
       clock,
       onFault,
-      tasks: [...upkeep, { name: 'files', every: hour, run: files.sweep }],
+      tasks: [...upkeep, { name: 'files', every: hour, run: () => files.sweep() }],
     }),
   );
 
@@ -143,11 +144,11 @@ async function openNow(
       // A session listens from here on.
       snapshot: (mailbox) => bus.follow(mailbox, () => messages.snapshot(mailbox)),
     }),
-    tokens: gate({ add: tokens.add, list: tokens.list }),
-    pushJobs: gate({ claim: pushJobs.claim, settle: pushJobs.settle, nextDue: pushJobs.nextDue }),
+    tokens: gate(tokens),
+    pushJobs: gate(pushJobs),
     values: gate(createValues(collections.values)),
     ...gate({
-      accept: acceptance.accept,
+      accept: (plan: Plan) => acceptance.accept(plan),
       ping: createPing({
         clock,
         database: () =>
@@ -162,64 +163,5 @@ async function openNow(
         await gate.close();
         await parts.disposeAsync();
       })()),
-  };
-}
-
-interface Gate {
-  <T extends object>(methods: T): T;
-  close(): Promise<void>;
-}
-
-/** Lets calls in until it is closed, which waits for those under way; their errors come out as the contract's. */
-function createGate(): Gate {
-  const underWay = new Set<Promise<unknown>>();
-  let closing = false;
-  const pass = async (method: (...given: unknown[]) => Promise<unknown>, given: unknown[]) => {
-    if (closing) throw new StoreUnavailable('the store is closed');
-    const work = wrap(() => method(...given));
-    underWay.add(work);
-    try {
-      return await work;
-    } finally {
-      underWay.delete(work);
-    }
-  };
-  const gate = <T extends object>(methods: T): T =>
-    // Each method of T with the same arguments and the same answer: the compiler cannot see that through a mapping.
-    Object.fromEntries(
-      Object.entries(methods).map(([name, method]) => [name, (...given: unknown[]) => pass(method, given)]),
-    ) as T;
-  return Object.assign(gate, {
-    close: async () => {
-      closing = true;
-      await Promise.allSettled(underWay);
-    },
-  });
-}
-
-/** Runs `work` at once and then every so often, one run after the other, until it is disposed of. */
-function createRounds(
-  clock: Clock,
-  every: number,
-  onFault: (where: string, error: Error) => void,
-  work: () => Promise<void>,
-): AsyncDisposable {
-  let ended = false;
-  let timer: Disposable | undefined;
-  const run = async () => {
-    try {
-      await work();
-    } catch (error) {
-      if (!ended) onFault('store', error as Error);
-    }
-    if (!ended) timer = clock.after(every, () => void (running = run()));
-  };
-  let running = run();
-  return {
-    [Symbol.asyncDispose]: async () => {
-      ended = true;
-      timer?.[Symbol.dispose]();
-      await running;
-    },
   };
 }

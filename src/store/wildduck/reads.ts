@@ -49,7 +49,7 @@ export function createReads(
       .batchSize(BATCH)
       .toArray();
     if (found.every(({ teal }) => teal)) return found;
-    const adopted = await Promise.all(found.map((each) => (each.teal ? each : adopt(each._id))));
+    const adopted = await Promise.all(found.map(async (each) => (each.teal ? each : adopt(each._id))));
     return adopted.filter((each) => each !== undefined);
   };
 

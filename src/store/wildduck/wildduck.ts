@@ -101,7 +101,7 @@ export function loadWildduck(database: Db, redis: Redis): Wildduck {
   const MailboxHandlerClass = load('lib/mailbox-handler') as Handler<MailboxHandler>;
   const parseMimeTree = load('imap-core/lib/indexer/parse-mime-tree') as (header: Buffer) => object;
   const { checkHashSupport } = load('lib/hashes') as {
-    checkHashSupport(hash: string): { result: boolean };
+    checkHashSupport: (hash: string) => { result: boolean };
   };
   const attachmentStorage = attachmentsOf(load, database);
   const shared = { database, users: database, gridfs: database, redis, attachmentStorage };
@@ -239,7 +239,7 @@ function loader(): (path: string) => unknown {
   Object.defineProperty(config, 'on', { value: () => {}, configurable: true });
   // The handlers take it when they are loaded. Without this each event is one more entry of a queue that nobody empties.
   (load('./lib/events') as { publish: unknown }).publish = async () => {};
-  return (path) => load(`./${path}`);
+  return (path) => load(`./${path}`) as unknown;
 }
 
 /**
@@ -274,7 +274,8 @@ function noting(collections: Readonly<Record<string, object>>) {
 /** Calls back at once: WildDuck's notifier with nobody to notify. */
 function callLast(...given: unknown[]): void {
   const last = given.at(-1);
-  if (typeof last === 'function') last(null, true);
+  // By its name in WildDuck: a callback.
+  if (typeof last === 'function') (last as (error: null, done: true) => void)(null, true);
 }
 
 /** A small header with the fields that WildDuck shows. */
