@@ -16,6 +16,7 @@ import { createImap } from './imap/listener.ts';
 import { createAdmission } from './limits/admission.ts';
 import { createByteBudget } from './limits/byte-budget.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
+import { createSharedRateLimit } from './limits/shared-rate-limit.ts';
 import { createReceive } from './mailflow/receive.ts';
 import { localAddress } from './mailflow/recipients.ts';
 import { createSubmit } from './mailflow/submit.ts';
@@ -29,8 +30,9 @@ import { addressDomain } from './settings/mail-domain.ts';
 import type { Settings } from './settings/table.ts';
 import { createInbound } from './smtp/inbound.ts';
 import { createSubmission } from './smtp/submission.ts';
+import { MOVING } from './store/contract.ts';
 import type { Store } from './store/contract.ts';
-import { openSqliteStore } from './store/sqlite/open.ts';
+import { openStore, placeOf } from './stores.ts';
 import { createCertificate } from './tls/certificate.ts';
 import type { KeyPair } from './tls/certificate.ts';
 import { readKeyPair } from './tls/files.ts';
@@ -68,6 +70,11 @@ export class WrongDomain extends Error {
   override name = 'WrongDomain';
 }
 
+/** `teal move` has begun to fill the store and has not come to its end. */
+export class UnfinishedMove extends Error {
+  override name = 'UnfinishedMove';
+}
+
 /** A port cannot be bound; the message names its setting and says what to do. */
 export class PortUnavailable extends Error {
   override name = 'PortUnavailable';
@@ -76,7 +83,7 @@ export class PortUnavailable extends Error {
 /** A delay that node keeps in 32 bits; the longest waits of ours are hours. */
 const MAX_DELAY = 2 ** 31 - 1;
 
-const systemClock: Clock = {
+export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, task) {
     const timer = setTimeout(task, Math.min(ms, MAX_DELAY)).unref();
@@ -113,18 +120,19 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   // ---- what is kept ----------------------------------------------------------------------------------------------
   const changes = createChanges({ events });
   const store = scope.use(
-    await openSqliteStore({
-      dataDir: settings.data_dir,
-      quota: settings.max_mailbox_size,
-      onChange: changes.publish,
-      onFault: events.fault,
-    }),
+    await openStore(settings, { clock, random, onChange: changes.publish, onFault: events.fault }),
   );
+  const movedFrom = await store.values.get(MOVING);
+  if (movedFrom !== undefined) {
+    throw new UnfinishedMove(
+      `the store is being filled from ${movedFrom}: let teal move go on to its end first`,
+    );
+  }
   const domainOfStore = await store.values.setOnce('domain', domain);
   if (domainOfStore !== domain) {
     throw new WrongDomain(
-      `${settings.data_dir} holds the relay of ${domainOfStore}, and mail_domain is ${mailDomain}: ` +
-        'set mail_domain back, or choose another data_dir',
+      `${placeOf(settings)} holds the relay of ${domainOfStore}, and mail_domain is ${mailDomain}: ` +
+        'set mail_domain back, or choose another place for the data',
     );
   }
   const certificate = createCertificate(await keyPairOf(settings, mailDomain, clock, events));
@@ -194,18 +202,20 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     );
   const budgetOfStrangers = sharedBudget();
   const budgetOfReaders = sharedBudget();
+  const rateLimit = (name: string, rate: { readonly perMinute: number; readonly burst: number }) => {
+    const local = { ...rate, maxKeys: MAX_RATE_LIMITED, clock };
+    return store.meter
+      ? createSharedRateLimit({ ...local, name, meter: store.meter })
+      : createRateLimit(local);
+  };
   const rateLimits = {
-    messages: createRateLimit({
+    messages: rateLimit('messages', {
       perMinute: settings.max_user_send_per_minute,
       burst: settings.max_user_send_burst_size,
-      maxKeys: MAX_RATE_LIMITED,
-      clock,
     }),
-    recipients: createRateLimit({
+    recipients: rateLimit('recipients', {
       perMinute: settings.max_user_recipients_per_hour / 60,
       burst: settings.max_user_recipients_per_hour,
-      maxKeys: MAX_RATE_LIMITED,
-      clock,
     }),
   };
 

@@ -47,6 +47,22 @@ export const commands: readonly Command[] = [
     run: configShow,
   },
   {
+    name: 'move',
+    flags: [
+      configFlag,
+      { name: 'from', value: 'STORE', text: 'The store that everything is in: `sqlite` or `wildduck`.' },
+      { name: 'to', value: 'STORE', text: 'The store that it shall be in: the other one, empty.' },
+    ],
+    summary: 'Move everything from one store to another',
+    text:
+      'Copies accounts, mailboxes, messages, device tokens and all else, exactly: clients notice nothing. Then it ' +
+      'reads both stores, counts, and compares checksums. Stop every Teal before: neither store may be served ' +
+      'meanwhile. The source is only read. A move that was interrupted goes on when it is called again; until it has ' +
+      'come to its end, Teal refuses to serve the target. The settings must say where both stores are; `store` itself ' +
+      'does not matter here.',
+    run: async (call) => (await import('./move.ts')).move(call),
+  },
+  {
     name: 'help',
     words: { name: 'COMMAND', most: 2, text: 'The command to explain.' },
     flags: [],

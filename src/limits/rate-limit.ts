@@ -11,19 +11,27 @@ export interface RateLimitOptions {
   readonly clock: Clock;
 }
 
+/**
+ * `until` is when the same would be granted, in milliseconds since 1970; a cost above the burst is never granted, `until`
+ * is then when the key is fully rested.
+ */
+export type Taken = { readonly ok: true } | { readonly ok: false; readonly until: number };
+
 export interface RateLimit {
-  /**
-   * Takes `cost` (1 unless given) for `key`, whole or not at all. `until` is when the same would be granted, in
-   * milliseconds since 1970; a cost above the burst is never granted, `until` is then when the key is fully rested.
-   */
-  take(key: string, cost?: number): { readonly ok: true } | { readonly ok: false; readonly until: number };
+  /** Takes `cost` (1 unless given) for `key`, whole or not at all. Never rejects. */
+  take(key: string, cost?: number): Taken | Promise<Taken>;
+}
+
+/** Of this process alone: it answers at once. */
+export interface LocalRateLimit extends RateLimit {
+  take(key: string, cost?: number): Taken;
 }
 
 /**
  * GCRA, the leaky bucket as a meter (ITU-T I.371), as upstream (relay.md 3 outgoing 1): with 60 a minute and burst 10,
  * ten at once and then one a second. Of each key one number is kept: when it will be fully rested.
  */
-export function createRateLimit({ perMinute, burst, maxKeys, clock }: RateLimitOptions): RateLimit {
+export function createRateLimit({ perMinute, burst, maxKeys, clock }: RateLimitOptions): LocalRateLimit {
   /** Milliseconds between two at the long-run rate. */
   const interval = minute / perMinute;
   const tolerance = burst * interval;

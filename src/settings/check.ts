@@ -24,6 +24,14 @@ export function checkTogether(
       `the largest messages fit in no mailbox: ${describe('max_message_size')} is above ${describe('max_mailbox_size')}`,
     );
 
+  if (settings.store === 'wildduck') {
+    const missing = (['mongodb_url', 'redis_url'] as const).filter(
+      // `in`: one that could not be read is told as that.
+      (key) => key in settings && settings[key] === undefined,
+    );
+    problems.push(...missing.map((key) => `${describe('store')} needs ${key}`));
+  }
+
   const taken = new Map<number, keyof Settings>();
   for (const key of portKeys) {
     const port = settings[key];

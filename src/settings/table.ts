@@ -4,13 +4,16 @@ import type { SettingsOf } from './setting.ts';
 import {
   MEBIBYTE,
   certAndKeyPaths,
+  databaseName,
   decimalNumber,
   freeText,
   ipAddress,
   mailAddress,
+  mongodbUrl,
   oneOf,
   path,
   port,
+  redisUrl,
   serverList,
   size,
   url,
@@ -242,9 +245,35 @@ export const table = {
   }),
   store: setting({
     group: 'data',
-    type: oneOf('sqlite'),
+    type: oneOf('sqlite', 'wildduck'),
     default: 'sqlite',
-    text: 'What keeps the mail: sqlite is a database in data_dir.',
+    text:
+      'What keeps the mail: sqlite is a database in data_dir; wildduck is WildDuck on MongoDB and Redis, for several ' +
+      'Teal processes on one domain (docs/scale-out.md). `teal move` takes all there is from one to the other.',
+  }),
+  mongodb_url: optionalSetting({
+    group: 'data',
+    type: mongodbUrl,
+    unset: 'no MongoDB; the store wildduck needs one',
+    example: 'mongodb://teal:password@db1.example.org,db2.example.org/?replicaSet=rs0&authSource=admin',
+    secret: true,
+    text: 'Where MongoDB is, for the store wildduck.',
+  }),
+  mongodb_database: setting({
+    group: 'data',
+    type: databaseName,
+    default: 'teal',
+    text: 'The database in MongoDB that holds everything of this relay. All Teal processes of a domain name the same.',
+  }),
+  redis_url: optionalSetting({
+    group: 'data',
+    type: redisUrl,
+    unset: 'no Redis; the store wildduck needs one',
+    example: 'redis://:password@redis.example.org:6379/0',
+    secret: true,
+    text:
+      'Where Redis is, for the store wildduck. It carries news between the Teal processes and holds nothing that ' +
+      'cannot be lost.',
   }),
   notifier_url: setting({
     group: 'data',

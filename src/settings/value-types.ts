@@ -152,6 +152,27 @@ export function url(mayBeEmpty = false): ValueType<string> {
   };
 }
 
+/** mongodb.com/docs/manual/reference/connection-string: several hosts have commas between them, so it is no WHATWG URL. */
+export const mongodbUrl: ValueType<string> = {
+  allowed: 'a mongodb:// or mongodb+srv:// connection string',
+  parse: (text) => (/^mongodb(\+srv)?:\/\/[^\s/]+(\/\S*)?$/.test(text) ? { value: text } : undefined),
+  format: String,
+};
+
+/** `rediss:` is Redis over TLS; the path is the number of the database. */
+export const redisUrl: ValueType<string> = {
+  allowed: 'a redis:// or rediss:// URL',
+  parse: (text) => (/^rediss?:\/\/\S+$/.test(text) && URL.canParse(text) ? { value: text } : undefined),
+  format: String,
+};
+
+/** What MongoDB takes on every system as the name of a database (63 bytes, manual: Naming Restrictions), in lower case. */
+export const databaseName: ValueType<string> = {
+  allowed: 'up to 38 of a-z, 0-9, - and _, a letter first',
+  parse: (text) => (/^[a-z][a-z0-9_-]{0,37}$/.test(text) ? { value: text } : undefined),
+  format: String,
+};
+
 export const ipAddress: ValueType<string> = {
   allowed: 'an IPv4 or IPv6 address',
   parse: (text) => (isIP(text) === 0 ? undefined : { value: text }),

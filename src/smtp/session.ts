@@ -14,15 +14,16 @@ import { LineReader } from './line-reader.ts';
 import { parseMailCommand, parseRcptCommand } from './mail-commands.ts';
 import type { CommandProblem } from './mail-commands.ts';
 
-/** What port 25 and the submission ports do differently. Each says why not, or undefined. Synchronous: no IO here. */
+/** What port 25 and the submission ports do differently. Each says why not, or undefined. */
 export interface SessionRules {
   /** MAIL FROM; `user` is the address that logged in. */
-  sender(sender: string, user: string | undefined): Refusal | undefined;
-  /** RCPT TO, one of them. */
-  recipient(recipient: string): Refusal | undefined;
+  sender(sender: string, user: string | undefined): Judgement | Promise<Judgement>;
+  /** RCPT TO, one of them: there may be a thousand, so no IO here. */
+  recipient(recipient: string): Judgement;
   /** DATA, the transaction as a whole. */
-  transaction(sender: string, recipients: number): Refusal | undefined;
+  transaction(sender: string, recipients: number): Judgement | Promise<Judgement>;
 }
+type Judgement = Refusal | undefined;
 
 export interface SessionParts {
   readonly service: Service;
@@ -215,6 +216,10 @@ export class Session extends SMTPConnection {
   }
 
   override handler_MAIL(line: Buffer, next: () => void): void {
+    void this.#mail(line).then(next);
+  }
+
+  async #mail(line: Buffer): Promise<void> {
     const command = parseMailCommand(line.toString('latin1'));
     if (this.#transaction !== undefined) {
       this.#refuse(refuse('command_sequence', 'MAIL twice', { reason: 'nested MAIL command' }));
@@ -223,7 +228,8 @@ export class Session extends SMTPConnection {
     } else if (command.size !== undefined && command.size > this.#parts.maxMessageSize) {
       this.#turnDown(refuse('message_too_big', `SIZE=${command.size}`));
     } else {
-      const refusal = this.#parts.rules.sender(command.sender, this.#user);
+      const refusal = await this.#ask(() => this.#parts.rules.sender(command.sender, this.#user));
+      if (this.#over) return;
       if (refusal === undefined) {
         this.#transaction = { sender: command.sender, recipients: new Map() };
         this.#answer('250 2.1.0 Ok');
@@ -231,7 +237,6 @@ export class Session extends SMTPConnection {
         this.#turnDown(refusal);
       }
     }
-    next();
   }
 
   override handler_RCPT(line: Buffer, next: () => void): void {
@@ -259,6 +264,10 @@ export class Session extends SMTPConnection {
   }
 
   override handler_DATA(line: Buffer, next: () => void): void {
+    void this.#data(line).then(next);
+  }
+
+  async #data(line: Buffer): Promise<void> {
     const transaction = this.#transaction;
     if (line.length > 'DATA'.length) {
       this.#refuse(refuse('command_arguments', 'DATA', { reason: 'DATA takes no argument' }));
@@ -267,7 +276,9 @@ export class Session extends SMTPConnection {
     } else if (transaction.recipients.size === 0) {
       this.#refuse(refuse('no_valid_recipients', 'DATA without RCPT'));
     } else {
-      const refusal = this.#parts.rules.transaction(transaction.sender, transaction.recipients.size);
+      const { sender, recipients } = transaction;
+      const refusal = await this.#ask(() => this.#parts.rules.transaction(sender, recipients.size));
+      if (this.#over) return;
       if (refusal === undefined) {
         this.#receive(transaction);
       } else {
@@ -275,7 +286,16 @@ export class Session extends SMTPConnection {
         this.#turnDown(refusal);
       }
     }
-    next();
+  }
+
+  /** Never rejects. */
+  async #ask(rule: () => Judgement | Promise<Judgement>): Promise<Judgement> {
+    try {
+      return await rule();
+    } catch (error) {
+      this.#parts.events.fault('smtp rule', error);
+      return refuse('internal', 'fault in a rule');
+    }
   }
 
   /** A refusal that an operator may want to know of, unlike a slip of syntax. */

@@ -36,18 +36,18 @@ export function createSubmission(parts: SubmissionParts): Promise<Listener> {
 
 function submissionRules({ rateLimits, mayDeliverTo }: SubmissionParts): SessionRules {
   return {
-    sender(sender, user = '') {
+    async sender(sender, user = '') {
       if (sender.toLowerCase() !== user) {
         return refuse('sender_not_owned', 'MAIL FROM is not the login', { sender, user });
       }
-      const taken = rateLimits.messages.take(user);
+      const taken = await rateLimits.messages.take(user);
       if (taken.ok) return undefined;
       return refuse('rate_limited', 'messages a minute', { sender, until: when(taken.until) });
     },
     recipient: mayDeliverTo,
     // Here and not at RCPT: a client gives a message up for all its recipients when one is refused (client.md 3.2).
-    transaction(sender, recipients) {
-      const taken = rateLimits.recipients.take(sender.toLowerCase(), recipients);
+    async transaction(sender, recipients) {
+      const taken = await rateLimits.recipients.take(sender.toLowerCase(), recipients);
       if (taken.ok) return undefined;
       return refuse('recipients_limited', `${recipients} recipients`, { sender, until: when(taken.until) });
     },

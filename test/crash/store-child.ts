@@ -7,10 +7,11 @@
  */
 import { createHash } from 'node:crypto';
 import { writeSync } from 'node:fs';
-import type { AccountId, MailboxId } from '../../src/store/contract.ts';
+import { systemClock, systemRandom } from '../../src/relay.ts';
+import type { AccountId, MailboxId, Store } from '../../src/store/contract.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 
-const [dataDir = '', seed = '0', mode = ''] = process.argv.slice(2);
+const [place = '', seed = '0', mode = ''] = process.argv.slice(2);
 const ACCOUNTS = 4;
 /** Loops that each have one request under way. */
 const LOOPS = 12;
@@ -19,7 +20,7 @@ const LOOPS = 12;
 const say = (line: unknown) => writeSync(1, `${JSON.stringify(line)}\n`);
 const random = createRandom(Number(seed));
 
-const store = await openSqliteStore({ dataDir, quota: 1024 ** 4, onChange: () => {} });
+const store = await openStore();
 const boxes: { account: AccountId; inbox: MailboxId; uids: number[] }[] = [];
 for (let n = 0; n < ACCOUNTS; n += 1) {
   const { account } = await store.accounts.create(`user${n}@example.org`, 'hash', 0);
@@ -29,6 +30,23 @@ for (let n = 0; n < ACCOUNTS; n += 1) {
 }
 say({ kind: 'open' });
 await Promise.all(Array.from({ length: LOOPS }, (_, n) => loop(n)));
+
+/** The place is a directory for SQLite, or the name of a database on the servers that the environment names. */
+async function openStore(): Promise<Store> {
+  const common = { quota: 1024 ** 4, onChange: () => {} };
+  if (!place.startsWith('mongodb:')) return openSqliteStore({ dataDir: place, ...common });
+  const { openWildduckStore } = await import('../../src/store/wildduck/open.ts');
+  return openWildduckStore({
+    ...common,
+    mongodbUrl: process.env['MONGODB_URL'] ?? '',
+    redisUrl: process.env['REDIS_URL'] ?? '',
+    database: place.slice('mongodb:'.length),
+    clock: systemClock,
+    random: systemRandom,
+    // Whoever comes next waits for what the killed one held.
+    leaseMs: 300,
+  });
+}
 
 async function loop(number: number): Promise<never> {
   for (let count = 0; ; count += 1) {

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { DeltaChat, secureJoin, withoutCore } from '../harness/delta-chat.ts';
+import { onEachStore } from '../harness/each-store.ts';
 import { startTestRelay } from '../harness/relay.ts';
 import type { TestRelay } from '../harness/relay.ts';
 
-describe('two people with the newest Delta Chat on one Teal', { skip: withoutCore('newest') }, () => {
+onEachStore('two people with the newest Delta Chat on one Teal', withoutCore('newest'), (store) => {
   let relay: TestRelay;
   let core: DeltaChat;
   let alice: number;
@@ -16,7 +17,7 @@ describe('two people with the newest Delta Chat on one Teal', { skip: withoutCor
   let chatOfAlice: number;
 
   before(async () => {
-    relay = await startTestRelay();
+    relay = await startTestRelay({ TEAL_STORE: store });
     core = await DeltaChat.start();
   });
   after(async () => {

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { connectImap } from '../harness/imap-client.ts';
 import { createDnsServer } from '../harness/dns-server.ts';
 import type { DnsServer } from '../harness/dns-server.ts';
+import { onEachStore } from '../harness/each-store.ts';
 import { mail } from '../harness/encrypted-mail.ts';
 import { startTestRelay } from '../harness/relay.ts';
 import type { TestRelay } from '../harness/relay.ts';
 import { makeDkimKey, signMessage } from '../harness/signed-mail.ts';
 import { connectSmtp } from '../harness/smtp-client.ts';
 
-describe('mail from outside comes to port 25', () => {
+onEachStore('mail from outside comes to port 25', false, (store) => {
   let relay: TestRelay;
   let dns: DnsServer;
   let alice: string;
@@ -20,7 +21,7 @@ describe('mail from outside comes to port 25', () => {
   before(async () => {
     dns = await createDnsServer();
     dns.setTxt('sel._domainkey.chat.test', key.record);
-    relay = await startTestRelay({ TEAL_DNS_SERVERS: dns.address });
+    relay = await startTestRelay({ TEAL_STORE: store, TEAL_DNS_SERVERS: dns.address });
     alice = `aliceinch@${relay.domain}`;
     await using imap = await connectImap({ port: relay.ports.imaps_port, tls: true });
     assert.equal((await imap.command(`LOGIN ${alice} password-1`)).status, 'OK');

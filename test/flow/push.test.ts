@@ -4,8 +4,9 @@ import { createServer } from 'node:http';
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { after, before, describe, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { DeltaChat, secureJoin, withoutCore } from '../harness/delta-chat.ts';
+import { onEachStore } from '../harness/each-store.ts';
 import { mail } from '../harness/encrypted-mail.ts';
 import { connectImap } from '../harness/imap-client.ts';
 import { startTestRelay } from '../harness/relay.ts';
@@ -51,12 +52,12 @@ class Notifier {
   }
 }
 
-describe('a sleeping phone is woken', () => {
+onEachStore('a sleeping phone is woken', false, (store) => {
   let relay: TestRelay;
   let notifier: Notifier;
   before(async () => {
     notifier = new Notifier();
-    relay = await startTestRelay({ TEAL_NOTIFIER_URL: await notifier.listen() });
+    relay = await startTestRelay({ TEAL_STORE: store, TEAL_NOTIFIER_URL: await notifier.listen() });
   });
   after(async () => {
     await relay[Symbol.asyncDispose]();

@@ -1,30 +1,16 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DeltaChat, secureJoin, withoutCore } from '../harness/delta-chat.ts';
 import type { CoreEvent } from '../harness/delta-chat.ts';
+import { freePorts } from '../harness/free-ports.ts';
 import { testDomain } from '../harness/relay.ts';
 import { TealProcess } from '../harness/teal-process.ts';
 
 const KILLS = 3;
 const MESSAGES_BETWEEN = 6;
-
-/** Ports that nobody had a moment ago: the relay must come back on the same ones. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer();
-      return new Promise<typeof server>((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
 
 test(
   'kill -9 in the middle of a chat loses nothing that was acknowledged, and the clients go on',

@@ -9,6 +9,9 @@ const programs = {
   opendkim: () => existsSync('/usr/sbin/opendkim'),
   swaks: () => existsSync('/usr/bin/swaks'),
   mbsync: () => existsSync('/usr/bin/mbsync'),
+  'MongoDB and Redis (MONGODB_URL, REDIS_URL)': () =>
+    Boolean(process.env['MONGODB_URL'] && process.env['REDIS_URL']) &&
+    existsSync(new URL('../../node_modules/wildduck', import.meta.url)),
 };
 export type Peer = keyof typeof programs;
 

@@ -7,6 +7,7 @@ import { loadSettings } from '../../src/settings/load.ts';
 import type { Settings } from '../../src/settings/table.ts';
 import { loginLink } from '../../src/trial/memory.ts';
 import type { Servers } from './delta-chat.ts';
+import { createProxyFor } from './tcp-proxy.ts';
 
 /** A whole relay in this process, on ports that the system picks, with its data in a directory that goes with it. */
 export interface TestRelay extends Relay {
@@ -47,13 +48,49 @@ export function testSettings(dir: string, env: Record<string, string> = {}): Set
   }).settings;
 }
 
+/** An empty database for relays on WildDuck, and the settings that lead there through proxies. */
+export interface TestCluster extends AsyncDisposable {
+  readonly env: Record<string, string>;
+  /** As if the servers had died. */
+  stop(): Promise<void>;
+  /** They are back. */
+  resume(): Promise<void>;
+}
+
+/** Disposing of it drops the database. */
+export async function openTestCluster(): Promise<TestCluster> {
+  await using begun = new AsyncDisposableStack();
+  // Loaded when it is used: WildDuck brings along what it needs, and WildDuck need not be here.
+  const { openTestDatabase } = await import('./test-database.ts');
+  const { mongodbUrl, redisUrl, name } = begun.use(await openTestDatabase());
+  const [mongodb, redis] = [await createProxyFor(mongodbUrl), await createProxyFor(redisUrl)];
+  const proxies = [begun.use(mongodb.proxy), begun.use(redis.proxy)];
+  const all = begun.move();
+  return {
+    env: {
+      TEAL_STORE: 'wildduck',
+      TEAL_MONGODB_URL: mongodb.url,
+      TEAL_REDIS_URL: redis.url,
+      TEAL_MONGODB_DATABASE: name,
+    },
+    stop: async () => void (await Promise.all(proxies.map((proxy) => proxy.stop()))),
+    resume: async () => void (await Promise.all(proxies.map((proxy) => proxy.resume()))),
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+/** With TEAL_STORE=wildduck it has a database of its own, which goes with it. */
 export async function startTestRelay(
   env: Record<string, string> = {},
   overrides: Overrides = {},
 ): Promise<TestRelay> {
+  await using begun = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'teal-relay-'));
-  const settings = testSettings(dir, env);
-  const relay = await createRelay(settings, overrides);
+  begun.defer(() => rm(dir, { recursive: true, force: true }));
+  const cluster = env['TEAL_STORE'] === 'wildduck' ? begun.use(await openTestCluster()) : undefined;
+  const settings = testSettings(dir, { ...cluster?.env, ...env });
+  const relay = begun.use(await createRelay(settings, overrides));
+  const all = begun.move();
   const domain = relay.domain;
   return {
     ...relay,
@@ -67,9 +104,6 @@ export async function startTestRelay(
     }),
     loginLink: (local, password) =>
       loginLink({ address: `${local}@${domain}`, password }, '127.0.0.1', relay.ports),
-    [Symbol.asyncDispose]: async () => {
-      await relay[Symbol.asyncDispose]();
-      await rm(dir, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }

@@ -76,6 +76,9 @@ test('without file and environment everything is as upstream has it, and there i
     imap_compress: false,
     data_dir: join(cwd, 'data'),
     store: 'sqlite',
+    mongodb_url: undefined,
+    mongodb_database: 'teal',
+    redis_url: undefined,
     notifier_url: 'https://notifications.delta.chat/notify',
     log_level: 'info',
     www_folder: '',
@@ -184,6 +187,17 @@ describe('problems', () => {
       'environment TEAL_LOG_LEVEL: log_level must be fatal, error, warn, info, debug, trace, silent, got "loud"',
       `no name is long and short enough: username_min_length = 12 (${where}:6) is above username_max_length = 9 (default)`,
       `two listeners cannot share a port: imap_port = 143 (default), imaps_port = 143 (${where}:10)`,
+    ]);
+  });
+
+  test('the store wildduck without a place for its data is one; URLs may hold passwords and are not shown', () => {
+    const needs = (env: Record<string, string>) =>
+      problemsOf(() => load('[params]\nstore = wildduck\n', env));
+    const store = 'store = wildduck (config/chatmail.ini:2)';
+    assert.deepEqual(needs({ TEAL_REDIS_URL: 'redis://h' }), [`${store} needs mongodb_url`]);
+    assert.deepEqual(needs({}), [`${store} needs mongodb_url`, `${store} needs redis_url`]);
+    assert.deepEqual(needs({ TEAL_MONGODB_URL: 'secret@h', TEAL_REDIS_URL: 'redis://h' }), [
+      'environment TEAL_MONGODB_URL: mongodb_url must be a mongodb:// or mongodb+srv:// connection string, got something else (not shown)',
     ]);
   });
 

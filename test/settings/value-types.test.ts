@@ -4,13 +4,16 @@ import fc from 'fast-check';
 import {
   MEBIBYTE,
   certAndKeyPaths,
+  databaseName,
   decimalNumber,
   freeText,
   ipAddress,
   mailAddress,
+  mongodbUrl,
   oneOf,
   path,
   port,
+  redisUrl,
   serverList,
   size,
   url,
@@ -101,6 +104,30 @@ const cases: readonly Case[] = [
       ['DEBUG', 'debug'],
     ],
     bad: ['', 'inf', 'trace'],
+  },
+  {
+    name: 'MongoDB is named by a connection string, with one host or several',
+    type: mongodbUrl,
+    good: [
+      'mongodb://127.0.0.1:27017',
+      'mongodb://u:p%40ss@a:27017,b:27017,[::1]:27017/?replicaSet=rs0&w=majority',
+      'mongodb+srv://cluster.example.org/admin',
+    ].map((text) => [text, text] as const),
+    bad: ['', '127.0.0.1:27017', 'http://127.0.0.1', 'mongodb://', 'mongodb:///teal', 'mongodb://a b'],
+  },
+  {
+    name: 'Redis is named by a URL',
+    type: redisUrl,
+    good: ['redis://127.0.0.1:6379', 'rediss://:pass@redis.example.org/3'].map(
+      (text) => [text, text] as const,
+    ),
+    bad: ['', '127.0.0.1:6379', 'redis://', 'http://127.0.0.1', 'redis://a b', 'redis://host:port'],
+  },
+  {
+    name: 'the name of a database',
+    type: databaseName,
+    good: ['teal', 'teal_2', 'a'.repeat(38)].map((text) => [text, text] as const),
+    bad: ['', 'Teal', '1teal', 'te.al', 'te/al', '$teal', 'a'.repeat(39)],
   },
   {
     name: 'free text has a bound',

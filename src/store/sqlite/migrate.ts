@@ -12,11 +12,7 @@ const APPLICATION_ID = 0x5465616c;
  * where the file is another program's or a newer Teal's.
  */
 export function migrate(database: Database, steps: readonly string[] = migrations): void {
-  const version = number(database, 'PRAGMA user_version');
-  const application = number(database, 'PRAGMA application_id');
-  const empty = number(database, 'SELECT count(*) FROM sqlite_schema') === 0;
-  if (application !== APPLICATION_ID && !(empty && application === 0))
-    throw new Error('the database in data_dir was not made by Teal');
+  const version = versionOf(database);
   if (version > steps.length)
     throw new Error(
       `the database in data_dir was written by a newer Teal (schema ${version}, this one knows ${steps.length}): ` +
@@ -34,6 +30,25 @@ export function migrate(database: Database, steps: readonly string[] = migration
       throw error;
     }
   }
+}
+
+/** For those who may not write. Throws, with a text for the operator, where a write would first bring the schema up. */
+export function checkIsNewest(database: Database): void {
+  const version = versionOf(database);
+  if (version !== migrations.length)
+    throw new Error(
+      `the database in data_dir was written by another version of Teal (schema ${version}, this one has ` +
+        `${migrations.length}): start this one with it once`,
+    );
+}
+
+/** The number of steps that the database has seen, 0 of an empty one. */
+function versionOf(database: Database): number {
+  const application = number(database, 'PRAGMA application_id');
+  const empty = number(database, 'SELECT count(*) FROM sqlite_schema') === 0;
+  if (application !== APPLICATION_ID && !(empty && application === 0))
+    throw new Error('the database in data_dir was not made by Teal');
+  return number(database, 'PRAGMA user_version');
 }
 
 function number(database: Database, sql: string): number {

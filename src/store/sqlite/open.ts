@@ -1,14 +1,12 @@
-import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { StoreUnavailable } from '../contract.ts';
 import type { Change, Store, StoreOptions } from '../contract.ts';
 import type { Access } from './access.ts';
 import { createAccounts, sweep } from './accounts.ts';
-import { createBodyFiles, syncDirectory } from './body-files.ts';
+import { createBodyFiles } from './body-files.ts';
 import type { BodyFiles } from './body-files.ts';
 import { BUSY_TIMEOUT, openForReading, reading } from './database.ts';
-import { create, lockDirectory } from './lock.ts';
+import { pathsOf, takeDirectory } from './directory.ts';
 import { createMailboxes } from './mailboxes.ts';
 import { createAccept, createMessages } from './messages.ts';
 import type { During } from './messages.ts';
@@ -40,21 +38,11 @@ const SWEEP_SLICE = 200;
  */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   const { onChange, quota, onFault = () => {}, busyTimeout = BUSY_TIMEOUT, spawn = spawnThread } = options;
-  const directory = resolve(options.dataDir);
-  const bodies = join(directory, 'bodies');
-  const path = join(directory, 'store.db');
+  const paths = pathsOf(options.dataDir);
+  const { database: path, bodies } = paths;
 
   await using opening = new AsyncDisposableStack();
-  // For the owner alone: nobody else on the machine reads mail.
-  for (const made of [directory, bodies]) {
-    mkdirSync(made, { recursive: true, mode: 0o700 });
-    chmodSync(made, 0o700);
-  }
-  opening.use(lockDirectory(directory));
-  refuseLostDatabase(path, bodies);
-  create(path);
-  // What is new here is durable before the first message is. (SQLite does the same for its log.)
-  for (const made of [dirname(directory), directory]) await syncDirectory(made);
+  opening.use(await takeDirectory(paths));
 
   const files = createBodyFiles(bodies, onFault);
   const leftovers = await files.list();
@@ -177,18 +165,4 @@ async function removeOrphans(access: Access, files: BodyFiles, leftovers: readon
     const known = new Set(await access.read('knownFiles', names));
     for (const name of names) if (!known.has(name)) await files.discard(name);
   }
-}
-
-/**
- * A database that is missing or empty beside bodies of messages was lost or taken away: a new one would make orphans of
- * them, and orphans are removed. Throws, with a text for the operator.
- */
-function refuseLostDatabase(path: string, bodies: string): void {
-  const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  // A database that was killed before its first checkpoint is all in its log.
-  if (size(path) > 0 || size(`${path}-wal`) > 0 || readdirSync(bodies).length === 0) return;
-  throw new Error(
-    `the database ${path} is lost, but ${bodies} still holds mail: bring the database back from a backup, ` +
-      'or move the directory away to begin anew',
-  );
 }

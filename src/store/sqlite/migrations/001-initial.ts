@@ -18,7 +18,7 @@ export const initial = `
     object_id        TEXT    NOT NULL UNIQUE DEFAULT (lower(hex(randomblob(16)))),  -- RFC 8474 MAILBOXID
     account          INTEGER REFERENCES account (id),  -- NULL: removed, its messages go in slices
     name             TEXT    NOT NULL,
-    uid_validity     INTEGER NOT NULL UNIQUE CHECK (uid_validity BETWEEN 1 AND 4294967295),
+    uid_validity     INTEGER NOT NULL CHECK (uid_validity BETWEEN 1 AND 4294967295),
     uid_next         INTEGER NOT NULL DEFAULT 1,
     highest_modseq   INTEGER NOT NULL DEFAULT 1,  -- RFC 7162 3.1.1: never 0
     expunged_floor   INTEGER NOT NULL DEFAULT 0,  -- expunges of this modseq and below are forgotten

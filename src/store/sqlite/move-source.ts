@@ -1,0 +1,141 @@
+import { existsSync } from 'node:fs';
+import { MOVING, StoreUnavailable } from '../contract.ts';
+import type { MovedAccount, MovedMessage, MovedPushJob, MoveSource } from '../contract.ts';
+import { createBodyFiles, readFully } from './body-files.ts';
+import type { BodyFiles } from './body-files.ts';
+import { openForReading, reading } from './database.ts';
+import type { Blob, Database } from './database.ts';
+import { pathsOf } from './directory.ts';
+import { lockDirectory } from './lock.ts';
+import { checkIsNewest } from './migrate.ts';
+import { accountColumns, mailboxColumns, messageColumns, toAccount, toMailbox, toMessage } from './rows.ts';
+import type { AccountRow, FullMailboxRow, MessageRow } from './rows.ts';
+
+/** Rows read at once; of messages without their bytes, which come one message at a time. */
+const PAGE = 100;
+
+/**
+ * The SQLite store of a data directory, to be moved: read only, and no Teal can start with it until this is disposed of.
+ * Throws, with a text for the operator, where there is none, where a Teal is running with it, and where its schema is old.
+ */
+export async function openSqliteSource(dataDir: string): Promise<MoveSource> {
+  const paths = pathsOf(dataDir);
+  if (!existsSync(paths.database)) throw new Error(`there is no store in ${paths.directory}`);
+  using opening = new DisposableStack();
+  opening.use(lockDirectory(paths.directory));
+  const database = opening.use(openForReading(paths.database));
+  checkIsNewest(database);
+  const files = createBodyFiles(paths.bodies, () => {});
+  const open = opening.move();
+  return { ...readAll(database, files), [Symbol.asyncDispose]: async () => open.dispose() };
+}
+
+/** All of MoveSource on this connection but its end. */
+export function readAll(database: Database, files: BodyFiles): Omit<MoveSource, typeof Symbol.asyncDispose> {
+  return {
+    accounts: () => accounts(database),
+    messages: (address, mailbox, afterUid) => messages(database, files, address, mailbox, afterUid),
+    pushJobs: () => pushJobs(database),
+    values: async () =>
+      new Map(
+        reading(() =>
+          database
+            .all<{ key: string; value: string }>('SELECT key, value FROM value WHERE key != ?', MOVING)
+            .map(({ key, value }) => [key, value] as const),
+        ),
+      ),
+    lastUidValidity: async () =>
+      reading(() => database.get<{ value: number }>("SELECT value FROM counter WHERE name = 'uid_validity'"))
+        ?.value ?? 0,
+  };
+}
+
+/** All that `page` gives, asked for again with the last one until it gives none. */
+async function* paged<Row>(page: (last: Row | undefined) => Row[]): AsyncGenerator<Row> {
+  let rows = reading(() => page(undefined));
+  while (rows.length > 0) {
+    yield* rows;
+    const last = rows.at(-1);
+    rows = reading(() => page(last));
+  }
+}
+
+async function* accounts(database: Database): AsyncGenerator<MovedAccount> {
+  const rows = paged<AccountRow>((last) =>
+    database.all(
+      `SELECT ${accountColumns} FROM account WHERE address > ? ORDER BY address LIMIT ${PAGE}`,
+      last?.address ?? '',
+    ),
+  );
+  for await (const row of rows) {
+    const { id: _, ...account } = toAccount(row);
+    yield reading(() => ({
+      ...account,
+      tokens: database.all<{ token: string; setAt: number }>(
+        'SELECT token, set_at AS setAt FROM device_token WHERE account = ?',
+        row.id,
+      ),
+      mailboxes: database
+        .all<FullMailboxRow>(`SELECT ${mailboxColumns} FROM mailbox WHERE account = ?`, row.id)
+        .map((mailbox) => {
+          const { id: _id, account: _account, ...moved } = toMailbox(mailbox);
+          return moved;
+        }),
+    }));
+  }
+}
+
+interface FullMessageRow extends MessageRow {
+  readonly file: string | null;
+  readonly body: number;
+}
+
+async function* messages(
+  database: Database,
+  files: BodyFiles,
+  address: string,
+  mailbox: string,
+  afterUid: number,
+): AsyncGenerator<MovedMessage> {
+  const rows = paged<FullMessageRow>((last) =>
+    database.all(
+      `SELECT ${messageColumns}, m.body, body.file FROM message m JOIN body ON body.id = m.body
+       WHERE m.mailbox = (SELECT b.id FROM mailbox b JOIN account a ON a.id = b.account WHERE a.address = ? AND b.name = ?)
+         AND m.uid > ? ORDER BY m.uid LIMIT ${PAGE}`,
+      address,
+      mailbox,
+      last?.uid ?? afterUid,
+    ),
+  );
+  for await (const row of rows)
+    yield {
+      ...toMessage(row),
+      message: row.file === null ? inline(database, row.body) : await inFile(files, row.file, row.size),
+    };
+}
+
+function inline(database: Database, body: number): Buffer {
+  const row = reading(() =>
+    database.get<{ header: Blob; text: Blob }>('SELECT header, text FROM body WHERE id = ?', body),
+  );
+  if (!row) throw new StoreUnavailable('a message has no body');
+  return Buffer.concat([row.header, row.text]);
+}
+
+async function inFile(files: BodyFiles, name: string, size: number): Promise<Buffer> {
+  await using file = await files.open(name);
+  if (!file) throw new StoreUnavailable(`the body file ${name} is missing`);
+  return await readFully(file, 0, size);
+}
+
+async function* pushJobs(database: Database): AsyncGenerator<MovedPushJob> {
+  // A message that came since the claim makes a job a new one; the lease of a claim ends with it.
+  yield* paged<MovedPushJob>((last) =>
+    database.all(
+      `SELECT token, CASE WHEN again THEN 0 ELSE attempts END AS attempts, since,
+         CASE WHEN claim = '' THEN due ELSE since END AS due
+       FROM push_job WHERE token > ? ORDER BY token LIMIT ${PAGE}`,
+      last?.token ?? '',
+    ),
+  );
+}

@@ -1,0 +1,144 @@
+import { MOVING } from '../contract.ts';
+import type { MovedAccount, MovedMessage, MovedPushJob, MoveTarget } from '../contract.ts';
+import { createSourceParts, mailboxOf, readAll, UID_VALIDITY } from './move-source.ts';
+import type { MoveOptions, SourceParts } from './move-source.ts';
+import { contentOf } from './content.ts';
+import { accountId, usernameOf } from './ids.ts';
+import { normalized } from './flags.ts';
+import { recount } from './quota.ts';
+import { wrap } from './connect.ts';
+import type { UserDocument } from './documents.ts';
+import { ObjectId } from 'mongodb';
+
+/** A MongoDB database to be filled by `teal move`. */
+export async function openWildduckTarget(
+  options: MoveOptions & { readonly quota: number },
+): Promise<MoveTarget> {
+  await using opening = new AsyncDisposableStack();
+  const parts = opening.use(await createSourceParts(options));
+  const { connection, databaseClock } = parts;
+  const { collections } = connection;
+  const { values, counters, push } = collections;
+  const open = opening.move();
+
+  return {
+    ...readAll(parts),
+    begin: (source) => wrap(() => begin(parts, source)),
+    putAccount: (account) => wrap(() => putAccount(parts, options.quota, account)),
+    lastUid: (address, mailbox) =>
+      wrap(async () => {
+        const { _id } = await mailboxOf(collections, address, mailbox);
+        const [last] = await collections.messages
+          .find({ mailbox: _id }, { projection: { uid: 1 } })
+          .sort({ uid: -1 })
+          .limit(1)
+          .toArray();
+        return last?.uid ?? 0;
+      }),
+    putMessages: (address, mailbox, messages) => wrap(() => putMessages(parts, address, mailbox, messages)),
+    putPushJobs: (jobs) =>
+      wrap(async () => {
+        if (jobs.length > 0) await push.bulkWrite(jobs.map(jobWrite));
+      }),
+    putValues: (given) =>
+      wrap(async () => {
+        for (const [key, value] of given)
+          await values.updateOne({ _id: key }, { $set: { value } }, { upsert: true });
+      }),
+    putLastUidValidity: (uidValidity) =>
+      wrap(async () => {
+        await counters.updateOne({ _id: UID_VALIDITY }, { $max: { value: uidValidity } }, { upsert: true });
+      }),
+    finish: () =>
+      wrap(async () => {
+        await values.deleteOne({ _id: MOVING });
+      }),
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  };
+
+  function jobWrite({ token, attempts, since, due }: MovedPushJob) {
+    const times = { since: databaseClock.toDatabase(since), due: databaseClock.toDatabase(due) };
+    const job = { attempts, ...times, claim: '', again: false };
+    return { updateOne: { filter: { _id: token }, update: { $setOnInsert: job }, upsert: true } };
+  }
+}
+
+async function begin({ connection: { collections } }: SourceParts, source: string): Promise<void> {
+  const { values, users, messages } = collections;
+  const begun = await values.findOne({ _id: MOVING });
+  if (begun?.value === source) return;
+  if (begun)
+    throw new Error(
+      `the database is being filled from ${begun.value}: finish that move, or drop the database`,
+    );
+  const any = await Promise.all([values.findOne({}), users.findOne({}), messages.findOne({})]);
+  if (any.some((found) => found !== null))
+    throw new Error('the database is not empty: only an empty one can be filled');
+  await values.insertOne({ _id: MOVING, value: source });
+}
+
+/** Every step may be done again; `teal` in the user is the last one, and says that all are done. */
+async function putAccount(
+  { connection: { collections }, wildduck }: SourceParts,
+  quota: number,
+  account: MovedAccount,
+): Promise<void> {
+  const { users, addresses, mailboxes, tokens } = collections;
+  const username = usernameOf(account.address);
+  const found = await users.findOne({ unameview: username });
+  if (found?.teal) {
+    // A lot of messages may have been written without being counted.
+    await recount(collections, found._id);
+    return;
+  }
+  if (found) {
+    await mailboxes.deleteMany({ user: found._id });
+    await addresses.deleteMany({ user: found._id });
+    await users.deleteOne({ _id: found._id });
+  }
+  const { uidValidity } = account.mailboxes.find(({ name }) => name === 'INBOX') ?? { uidValidity: 1 };
+  const user = await wildduck.createUser({
+    username,
+    passwordHash: account.passwordHash,
+    uidValidity,
+    quota,
+  });
+  if (!user) throw new Error(`${account.address} cannot be made`);
+  for (const mailbox of account.mailboxes) {
+    const { name: path, uidNext, highestModseq: modifyIndex, subscribed } = mailbox;
+    if (path !== 'INBOX')
+      await mailboxes.insertOne(await wildduck.newMailbox({ user, path, uidValidity: mailbox.uidValidity }));
+    await mailboxes.updateOne({ user, path }, { $set: { uidNext, modifyIndex, subscribed } });
+  }
+  if (account.tokens.length > 0) {
+    const given = account.tokens.map(({ token, setAt }) => ({ token, at: setAt }));
+    const document = { version: 1, tokens: given.sort((one, other) => one.at - other.at) };
+    await tokens.updateOne({ _id: accountId(user) }, { $set: document }, { upsert: true });
+  }
+  const { passwordHash, createdDay, lastLoginDay, acceptsCleartext } = account;
+  const teal: UserDocument['teal'] = { createdDay, lastLoginDay, acceptsCleartext };
+  await users.updateOne(
+    { _id: user },
+    { $set: { password: passwordHash, created: new Date(createdDay), teal } },
+  );
+}
+
+async function putMessages(
+  { connection: { collections }, wildduck, files }: SourceParts,
+  address: string,
+  path: string,
+  messages: readonly MovedMessage[],
+): Promise<void> {
+  const mailbox = await mailboxOf(collections, address, path);
+  const documents = [];
+  for (const { message, headerSize, uid, modseq, flags, internalDate, saveDate: saved } of messages) {
+    const prepared = await wildduck.prepare(await contentOf({ files }, message, headerSize, 1));
+    const place = { id: new ObjectId(), mailbox, uid, modseq, flags: normalized(flags), internalDate, saved };
+    documents.push(await wildduck.newMessage(place, prepared));
+  }
+  if (documents.length === 0) return;
+  // In order, so that what is there is always the first ones. A file without its message is swept after an hour.
+  await collections.messages.insertMany(documents);
+  const bytes = messages.reduce((sum, { message }) => sum + message.length, 0);
+  await collections.users.updateOne({ _id: mailbox.user }, { $inc: { storageUsed: bytes } });
+}

@@ -1,0 +1,106 @@
+import type {
+  MovedAccount,
+  MovedMessage,
+  MovedPushJob,
+  MoveSource,
+  MoveTarget,
+} from '../../src/store/contract.ts';
+
+/** A store in memory, as far as moving is concerned: what a move reads, and what it has written. */
+export interface MovedRelay {
+  accounts: MovedAccount[];
+  /** By address and mailbox. */
+  messages: Map<string, MovedMessage[]>;
+  pushJobs: MovedPushJob[];
+  values: Map<string, string>;
+  lastUidValidity: number;
+}
+
+export function emptyRelay(): MovedRelay {
+  return { accounts: [], messages: new Map(), pushJobs: [], values: new Map(), lastUidValidity: 0 };
+}
+
+/** Two accounts, three mailboxes, some mail, a job: the same each time. */
+export function smallRelay(): MovedRelay {
+  const mailbox = { name: 'INBOX', uidValidity: 7, uidNext: 9, highestModseq: 30, subscribed: true };
+  const account = { passwordHash: 'h', createdDay: 0, lastLoginDay: 0, acceptsCleartext: false };
+  return {
+    accounts: [
+      {
+        ...account,
+        address: 'a@x.test',
+        tokens: [{ token: 't', setAt: 5 }],
+        mailboxes: [mailbox, { ...mailbox, name: 'b' }],
+      },
+      { ...account, address: 'b@x.test', tokens: [], mailboxes: [mailbox] },
+    ],
+    messages: new Map([
+      ['a@x.test INBOX', [message(1, 'one'), message(4, 'four'), message(8, '')]],
+      ['a@x.test b', [message(2, 'two')]],
+    ]),
+    pushJobs: [{ token: 't', attempts: 0, since: 1, due: 2 }],
+    values: new Map([
+      ['domain', 'x.test'],
+      ['other', ''],
+    ]),
+    lastUidValidity: 7,
+  };
+}
+
+export function message(uid: number, text: string): MovedMessage {
+  const bytes = Buffer.from(text);
+  const dates = { internalDate: 1000 + uid, saveDate: 2000 + uid };
+  return {
+    uid,
+    modseq: uid + 10,
+    flags: ['\\Seen', 'k'],
+    size: bytes.length,
+    headerSize: 0,
+    ...dates,
+    message: bytes,
+  };
+}
+
+async function* each<Item>(items: readonly Item[]): AsyncGenerator<Item> {
+  yield* items;
+}
+
+export function sourceOf(relay: MovedRelay): MoveSource {
+  return {
+    accounts: () => each(relay.accounts),
+    messages: (address, mailbox, afterUid) =>
+      each((relay.messages.get(`${address} ${mailbox}`) ?? []).filter(({ uid }) => uid > afterUid)),
+    pushJobs: () => each(relay.pushJobs),
+    values: async () => relay.values,
+    lastUidValidity: async () => relay.lastUidValidity,
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+/** `onPut` is called with how many messages each call puts. */
+export function targetOf(
+  relay: MovedRelay,
+  onPut: (messages: readonly MovedMessage[]) => void = () => {},
+): MoveTarget {
+  return {
+    ...sourceOf(relay),
+    begin: async () => {},
+    putAccount: async (account) => {
+      if (!relay.accounts.some(({ address }) => address === account.address)) relay.accounts.push(account);
+    },
+    lastUid: async (address, mailbox) => relay.messages.get(`${address} ${mailbox}`)?.at(-1)?.uid ?? 0,
+    putMessages: async (address, mailbox, messages) => {
+      onPut(messages);
+      const key = `${address} ${mailbox}`;
+      relay.messages.set(key, [...(relay.messages.get(key) ?? []), ...messages]);
+    },
+    putPushJobs: async (jobs) => void relay.pushJobs.push(...jobs),
+    putValues: async (values) => {
+      for (const [key, value] of values) relay.values.set(key, value);
+    },
+    putLastUidValidity: async (uidValidity) => {
+      relay.lastUidValidity = uidValidity;
+    },
+    finish: async () => {},
+  };
+}
