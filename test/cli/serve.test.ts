@@ -78,7 +78,7 @@ describe('what keeps it from starting is one sentence', () => {
     assert.equal(
       await refusal({ TEAL_DATA_DIR: data, MAIL_DOMAIN: '_other.test' }),
       `teal: cannot start: ${data} holds the relay of _serve.test, and mail_domain is _other.test: ` +
-        'set mail_domain back, or choose another data_dir',
+        'set mail_domain back, or choose another place for the data',
     );
   });
 
