@@ -3,6 +3,7 @@ import type { Comparison, Counts } from '../move/compare.ts';
 import { copyEverything } from '../move/copy.ts';
 import { systemClock, systemRandom } from '../relay.ts';
 import { table } from '../settings/table.ts';
+import { StoreUnavailable } from '../store/contract.ts';
 import { openMoveSource, openMoveTarget } from '../stores.ts';
 import type { StoreName, StoreParts } from '../stores.ts';
 import { exitCodes, UsageError } from './command.ts';
@@ -20,8 +21,9 @@ export async function move(call: Call): Promise<ExitCode> {
   };
   try {
     await using source = await openMoveSource(from, settings, parts);
+    const domain = (await source.values()).get('domain');
+    if (domain === undefined) throw new Error(`no relay was ever served from ${from}: is that where it is?`);
     await using target = await openMoveTarget(to, settings, parts);
-    const domain = (await source.values()).get('domain') ?? 'no domain';
     call.print(`Moving ${domain} from ${from} to ${to}. Neither store may be served meanwhile.`);
     const tell = (accounts: number) => call.print(`${accounts} accounts are copied`);
     await copyEverything({ source, target, name: `${domain} in ${from}`, tell });
@@ -39,7 +41,8 @@ export async function move(call: Call): Promise<ExitCode> {
   } catch (error) {
     if (error instanceof TypeError || !(error instanceof Error)) throw error;
     call.printError(`teal: cannot move: ${error.message}`);
-    call.printError('The same command goes on where this one stopped.');
+    if (error instanceof StoreUnavailable)
+      call.printError('The same command goes on where this one stopped.');
     return exitCodes.failure;
   }
 }

@@ -53,6 +53,18 @@ describe('teal move', () => {
     assert.ok(!existsSync(join(dir, 'data')));
   });
 
+  test('does not move what was never a relay', async () => {
+    const empty = {
+      TEAL_DATA_DIR: join(dir, 'empty'),
+      TEAL_MONGODB_URL: 'mongodb://127.0.0.1:9',
+      TEAL_REDIS_URL: 'redis://127.0.0.1:9',
+    };
+    await using target = await openSqliteTarget(empty.TEAL_DATA_DIR);
+    await target[Symbol.asyncDispose]();
+    const { err } = await run('move --from sqlite --to wildduck', empty);
+    assert.match(err, /^teal: cannot move: no relay was ever served from sqlite/m);
+  });
+
   test('that has not come to its end keeps Teal from serving what is half there', async () => {
     const settings = testSettings(dir);
     {

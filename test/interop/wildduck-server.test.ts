@@ -173,6 +173,9 @@ describe('WildDuck’s own server on the same mailbox', { skip }, () => {
     await teal.store.messages.storeFlags(inbox, [1], { action: 'add', flags: ['\\Deleted'] });
     assert.deepEqual(await teal.store.messages.expunge(inbox, 'all'), [1]);
     assert.equal((await teal.store.accounts.quota(account)).used, 0);
+    const parts = teal.database.database.collection('attachments.files');
+    const counted = await parts.countDocuments({ 'metadata.teal': { $ne: true }, 'metadata.c': { $ne: 0 } });
+    assert.equal(counted, 0, 'its attachment is nobody’s now, and goes with the next sweep');
     // WildDuck collects notices for a tenth of a second.
     const until = Date.now() + 5000;
     const heard: string[] = [];

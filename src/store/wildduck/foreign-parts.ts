@@ -1,4 +1,4 @@
-import type { Collection, ObjectId } from 'mongodb';
+import type { ObjectId } from 'mongodb';
 import type { Clock } from '../../clock.ts';
 
 /** What a message says of its parts. `adopted` and WildDuck's own messages have parts; those that Teal wrote have none. */
@@ -15,7 +15,7 @@ export const partsOfMessage = { magic: 1, 'mimeTree.attachmentMap': 1, 'teal.fil
  * their magic numbers. This takes messages that are gone out of the count; what nobody has is swept (upkeep.ts).
  */
 export async function releaseParts(
-  files: Collection<{ readonly _id: string | ObjectId }>,
+  files: { updateMany(filter: object, update: object): Promise<unknown> },
   clock: Clock,
   gone: readonly PartsOfMessage[],
 ): Promise<void> {

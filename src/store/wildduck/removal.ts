@@ -2,6 +2,7 @@ import type { ObjectId } from 'mongodb';
 import type { AccountId } from '../contract.ts';
 import type { Core } from './core.ts';
 import type { DoomedDocument, MessageDocument } from './documents.ts';
+import { partsOfMessage, releaseParts } from './foreign-parts.ts';
 import type { Inboxes } from './inboxes.ts';
 import { accountId, mailboxId } from './ids.ts';
 import { release } from './quota.ts';
@@ -31,12 +32,13 @@ export function createRemoval(
     for (let bytes = 0; ;) {
       const some = await messages
         .find(where)
-        .project<MessageDocument>({ size: 1, 'teal.file': 1 })
+        .project<MessageDocument>({ size: 1, ...partsOfMessage })
         .limit(SLICE)
         .toArray();
       if (some.length === 0) return bytes;
       await messages.deleteMany({ _id: { $in: some.map(({ _id }) => _id) } });
       await files.release(some.flatMap(({ teal }) => teal?.file ?? []));
+      await releaseParts(collections.files, clock, some);
       bytes += some.reduce((sum, { size }) => sum + size, 0);
     }
   };

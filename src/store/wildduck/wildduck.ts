@@ -96,6 +96,8 @@ const CONFIG = {
 /** Loads WildDuck (a second, 100 MB) with its side effects off: no configuration files, no webhooks, no log of logins. */
 export function loadWildduck(database: Db, redis: Redis): Wildduck {
   const load = loader();
+  // It would write to stderr what Teal tells of Redis by itself.
+  (load('lib/errors') as { setGelf(log: object): void }).setGelf({ emit() {} });
   const MessageHandlerClass = load('lib/message-handler') as Handler<MessageHandler>;
   const UserHandlerClass = load('lib/user-handler') as Handler<UserHandler>;
   const MailboxHandlerClass = load('lib/mailbox-handler') as Handler<MailboxHandler>;

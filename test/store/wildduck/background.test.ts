@@ -49,45 +49,35 @@ describe('work in the background', { skip }, () => {
   test('tasks run in one process, each at its time, and in another when that one ends', async () => {
     const clock = createTestClock();
     const runs: string[] = [];
-    const heard = new Set<() => void>();
-    const ran = async (count: number) => {
-      await new Promise<void>((resolve) => {
-        const look = () => {
-          if (runs.length >= count) resolve();
-        };
-        heard.add(look);
-        look();
+    const start = (process: string) => {
+      const task = (name: string, every: number): Task => ({
+        name,
+        every,
+        run: async () => void runs.push(`${process} ${name}`),
       });
-      // The last of them comes to its end.
-      await new Promise(setImmediate);
+      const tasks = [task('often', minute), task('seldom', 12 * hour)];
+      return createBackground({ leases, name: process, clock, onFault: noFault, tasks });
     };
-    const task = (name: string, every: number): Task => ({
-      name,
-      every,
-      run: async () => {
-        runs.push(name);
-        for (const look of heard) look();
-      },
-    });
-    const start = (process: string) =>
-      createBackground({
-        leases,
-        name: process,
-        clock,
-        onFault: noFault,
-        tasks: [task(`${process} often`, minute), task(`${process} seldom`, hour)],
-      });
+    const count = (run: string) => runs.filter((each) => each === run).length;
+    /** Minutes pass until it is so. */
+    const until = async (wanted: () => boolean) => {
+      for (let minutes = 0; !wanted(); minutes += 1) {
+        assert.ok(minutes < 600, `in ten hours: ${runs.join(', ')}`);
+        clock.advance(minute);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    };
     const first = start('first');
-    await ran(2);
+    await until(() => count('first seldom') === 1);
     const second = start('second');
-    assert.deepEqual(runs, ['first often', 'first seldom']);
-    clock.advance(minute);
-    await ran(3);
-    assert.deepEqual(runs.slice(2), ['first often']);
+    await until(() => count('first often') >= 4);
+    assert.equal(count('first seldom'), 1);
+    assert.equal(count('second often'), 0);
     await first[Symbol.asyncDispose]();
-    clock.advance(minute);
-    await ran(5);
-    assert.deepEqual(runs.slice(3), ['second often', 'second seldom']);
+    const before = count('first often');
+    await until(() => count('second often') >= 2);
+    assert.equal(count('second seldom'), 1);
+    assert.equal(count('first often'), before);
     await second[Symbol.asyncDispose]();
     assert.equal(clock.waiting, 0);
   });
