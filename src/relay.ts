@@ -291,13 +291,19 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   };
 
   const running = scope.move();
+  let stopped: Promise<void> | undefined;
+  const stop = async () => {
+    events.stopping();
+    await running.disposeAsync();
+    events.stopped();
+  };
   return {
     domain,
     ports,
     login,
     store,
     ready: () => events.ready(domain, ports),
-    [Symbol.asyncDispose]: () => running.disposeAsync(),
+    [Symbol.asyncDispose]: () => (stopped ??= stop()),
   };
 }
 
