@@ -92,6 +92,22 @@ test('a bare address as mail_domain makes addresses in brackets', async () => {
   assert.equal((await relay.login('aliceinch@[192.0.2.9]', 'password-1')).kind, 'ok');
 });
 
+test('it warns of a certificate of its own where clients want one of an authority', async () => {
+  for (const [domain, told] of [
+    ['chat.example.org', ['certificate-doubtful']],
+    ['_chat.example.org', []],
+    ['192.0.2.9', []],
+  ] as const) {
+    const events: unknown[] = [];
+    const log = createLog('warn', {
+      write: (line) => void events.push((JSON.parse(line) as { event: string }).event),
+    });
+    const settings = testSettings(`${dir}-${domain}`, { MAIL_DOMAIN: domain });
+    await (await createRelay(settings, { log }))[Symbol.asyncDispose]();
+    assert.deepEqual(events, told);
+  }
+});
+
 test('it says ready when it is told to, then that it stops, then that it has; a second stop is silent', async () => {
   const lines: { event: string }[] = [];
   const log = createLog('info', { write: (line) => void lines.push(JSON.parse(line) as { event: string }) });

@@ -16,7 +16,7 @@ export function createEvents(log: Log) {
     stopping: () => log.info({ event: 'stopping' }),
     /** The data directory is free for the next. */
     stopped: () => log.info({ event: 'stopped' }),
-    /** Clients will not like the operator's certificate: expired, or for another name. */
+    /** Clients will not like the certificate: expired, for another name, or self-signed for a public one. */
     certificateDoubtful: (problem: string) => log.warn({ event: 'certificate-doubtful', problem }),
     /** A session was turned away or ended by us. */
     sessionRefused: (service: Service, session: string, refusal: Refusal) =>
