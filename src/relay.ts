@@ -26,7 +26,7 @@ import { createEvents } from './observe/events.ts';
 import type { Events } from './observe/events.ts';
 import { createLog } from './observe/log.ts';
 import type { Log } from './observe/log.ts';
-import { addressDomain } from './settings/mail-domain.ts';
+import { addressDomain, kindOfMailDomain } from './settings/mail-domain.ts';
 import type { Settings } from './settings/table.ts';
 import { createInbound } from './smtp/inbound.ts';
 import { createSubmission } from './smtp/submission.ts';
@@ -301,13 +301,19 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   };
 
   const running = scope.move();
+  let stopped: Promise<void> | undefined;
+  const stop = async () => {
+    events.stopping();
+    await running.disposeAsync();
+    events.stopped();
+  };
   return {
     domain,
     ports,
     login,
     store,
     ready: () => events.ready(domain, ports),
-    [Symbol.asyncDispose]: () => running.disposeAsync(),
+    [Symbol.asyncDispose]: () => (stopped ??= stop()),
   };
 }
 
@@ -336,6 +342,12 @@ async function keyPairOf(
   if (files) {
     const checks = { now: clock.now(), names: [mailDomain], warn: events.certificateDoubtful };
     return readKeyPair(files.cert, files.key, checks);
+  }
+  // client.md 1.8: what no authority vouches for is taken for the other kinds alone.
+  if (kindOfMailDomain(mailDomain) === 'name') {
+    events.certificateDoubtful(
+      `without tls_external_cert_and_key it is self-signed, and clients refuse that for ${mailDomain}`,
+    );
   }
   return keepSelfSigned({
     directory: join(settings.data_dir, 'tls'),

@@ -12,7 +12,11 @@ export function createEvents(log: Log) {
     /** Every listener serves; the ports are those bound. */
     ready: (domain: string, ports: Readonly<Record<string, number>>) =>
       log.info({ event: 'ready', domain, ports }),
-    /** Clients will not like the operator's certificate: expired, or for another name. */
+    /** No new connections; what is under way is finished, for some seconds at most. */
+    stopping: () => log.info({ event: 'stopping' }),
+    /** The data directory is free for the next. */
+    stopped: () => log.info({ event: 'stopped' }),
+    /** Clients will not like the certificate: expired, for another name, or self-signed for a public one. */
     certificateDoubtful: (problem: string) => log.warn({ event: 'certificate-doubtful', problem }),
     /** A session was turned away or ended by us. */
     sessionRefused: (service: Service, session: string, refusal: Refusal) =>

@@ -63,7 +63,9 @@ async function read(path: string): Promise<string> {
     return await file.readFile('latin1');
   } catch (error) {
     if (error instanceof BadCertificateFile) throw error;
-    throw new BadCertificateFile(`${path} ${whyUnreadable(error)}`, { cause: error });
+    throw new BadCertificateFile(`tls_external_cert_and_key: ${path} ${whyUnreadable(error)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -87,7 +87,7 @@ test('a reader who takes nothing for five minutes is given up; closing ends the 
   const { out, clock, gaveUp } = ends;
   const sending = out.send(Buffer.alloc(20 * 1024 * 1024));
   const failed = assert.rejects(sending, ConnectionGone);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await clock.timersSet();
   clock.advance(STALL_TIMEOUT - 1);
   assert.deepEqual(gaveUp, []);
   clock.advance(1);

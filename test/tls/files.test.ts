@@ -45,7 +45,7 @@ describe('the files of tls_external_cert_and_key', () => {
     const key = await file('key.pem', pair.key);
     const missing = join(root, 'missing.pem');
     const cases: [string, string, RegExp][] = [
-      [missing, key, /missing\.pem does not exist$/],
+      [missing, key, /^tls_external_cert_and_key: .*missing\.pem does not exist$/],
       [cert, missing, /missing\.pem does not exist$/],
       [root, key, /is a directory$/],
       [cert, await file('huge.pem', 'x'.repeat(1024 * 1024 + 1)), /huge\.pem is too big/],
