@@ -8,6 +8,7 @@ import { HashQueueFull, createHashQueue } from './hash-queue.ts';
 import { creationRefused, loginAddress } from './names.ts';
 import type { CreationRules } from './names.ts';
 import { MAX_PASSWORD_BYTES, checkPassword, checkingCost, hashPassword, wantedRounds } from './passwords.ts';
+import type { MayCreate } from './registration.ts';
 import { createTarpit } from './tarpit.ts';
 import { createVerifiedLogins } from './verified-logins.ts';
 
@@ -39,8 +40,8 @@ export interface LoginParts {
   /** Lower case; what stands after the `@` of every account. */
   readonly domain: string;
   readonly rules: CreationRules;
-  /** Why no account can be made now; undefined where one can. Asked only for names and passwords that would do. */
-  readonly mayCreate?: () => string | undefined;
+  /** Asked only for names and passwords that would do; always yes unless given. */
+  readonly mayCreate?: MayCreate;
   /** Password hashes at once: the number of cores. */
   readonly hashesInFlight: number;
   /** See MAX_QUEUED_COST. */
@@ -70,8 +71,16 @@ export function createLogin(parts: LoginParts): Login {
   const flights = new Map<string, Promise<LoginOutcome>>();
 
   const create = async (address: string, password: string): Promise<LoginOutcome> => {
-    const refused = creationRefused(address, password, rules) ?? mayCreate();
+    const refused = creationRefused(address, password, rules);
     if (refused !== undefined) return { kind: 'refused', reason: `no account made: ${refused}` };
+    const stop = mayCreate();
+    if (stop !== undefined) {
+      const reason = `no account made: ${stop.reason}`;
+      // To the client `refused` is a wrong password; what passes must not look like one (relay.md 10).
+      if (stop.kind === 'closed') return { kind: 'refused', reason };
+      events.loginUnavailable(reason);
+      return { kind: 'unavailable', reason };
+    }
     const hash = await hashes.run(wantedRounds(password), SHARE_FOR_CREATION, () =>
       hashPassword(password, random),
     );

@@ -9,6 +9,7 @@ import {
   ipAddress,
   mailAddress,
   oneOf,
+  optionalPort,
   path,
   port,
   serverList,
@@ -148,13 +149,29 @@ export const table = {
     default: '',
     text:
       'Two files in PEM, the certificate chain and its key, kept by something else, for instance certbot. ' +
-      'When empty, Teal makes a self-signed certificate and keeps it in data_dir.',
+      'Teal reads them again when they change. When empty, Teal gets a certificate from acme_directory by itself, or ' +
+      'signs its own where no authority can: for names that start with an underscore and addresses.',
+  }),
+  acme_directory: setting({
+    group: 'certificates',
+    type: url(),
+    default: 'https://acme-v02.api.letsencrypt.org/directory',
+    text:
+      'The ACME directory of the certificate authority; the default is Let’s Encrypt. To try things out, its ' +
+      'staging directory is https://acme-staging-v02.api.letsencrypt.org/directory.',
+  }),
+  acme_terms_agreed: setting({
+    group: 'certificates',
+    type: yesNo,
+    default: 'true',
+    text:
+      'You agree to the terms of service of the certificate authority (their address is in the log). ' +
+      'If not, no account is made with it, and the certificate is self-signed.',
   }),
   acme_email: setting({
     group: 'certificates',
     type: mailAddress,
     default: '',
-    acts: false,
     aliases: ['ACME_EMAIL'],
     text: 'Where the certificate authority may write to about the certificates of this relay.',
   }),
@@ -204,17 +221,15 @@ export const table = {
   }),
   http_port: setting({
     group: 'network',
-    type: port,
+    type: optionalPort,
     default: '80',
-    acts: false,
     text: 'HTTP: the challenges of the certificate authority, and a redirect to HTTPS.',
   }),
   https_port: setting({
     group: 'network',
-    type: port,
+    type: optionalPort,
     default: '443',
-    acts: false,
-    text: 'HTTPS: the web pages, new accounts, mail from other relays; IMAP and SMTP by ALPN.',
+    text: 'HTTPS: the web pages and new accounts; IMAP and submission for clients that ask for them by ALPN.',
   }),
   dns_servers: setting({
     group: 'network',
