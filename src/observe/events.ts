@@ -14,6 +14,8 @@ export function createEvents(log: Log) {
       log.info({ event: 'ready', domain, ports }),
     /** Clients will not like the operator's certificate: expired, or for another name. */
     certificateDoubtful: (problem: string) => log.warn({ event: 'certificate-doubtful', problem }),
+    /** Nobody vouches for the certificate, and why that is so. */
+    certificateSelfSigned: (why: string) => log.info({ event: 'certificate-self-signed', why }),
     /** New connections of every listener get another certificate from now on. */
     certificateReplaced: (validTo: Date) =>
       log.info({ event: 'certificate-replaced', validTo: toText(validTo) }),

@@ -12,8 +12,6 @@ export interface OrderParts {
   readonly clock: Clock;
   /** Breaks off the waiting. */
   readonly signal: AbortSignal;
-  /** Milliseconds between two questions for the state of things. */
-  readonly pollEvery?: number;
 }
 
 export interface Ordered {
@@ -30,7 +28,9 @@ export class NameRefused extends Error {
   override readonly name = 'NameRefused';
 }
 
-const POLL_EVERY = 2 * second;
+/** Between the first two questions for the state of things, and between any two at most. */
+const POLL_FIRST = second / 4;
+const POLL_MOST = 4 * second;
 /** Authorities look from several places, and some wait between tries; Let's Encrypt is done within seconds. */
 const MAX_WAIT = 2 * minute;
 /** A name is tried by each challenge and then left out: with four names there is an end after nine rounds at most. */
@@ -187,15 +187,15 @@ async function finish(
 
 /** Asks until the answer is no text, which says what it waits for; rejects with AcmeUnreachable after MAX_WAIT. */
 async function poll<Answer extends object>(
-  { clock, signal, pollEvery = POLL_EVERY }: OrderParts,
+  { clock, signal }: OrderParts,
   ask: () => Promise<Answer | string>,
 ): Promise<Answer> {
   const end = clock.now() + MAX_WAIT;
-  for (;;) {
+  for (let wait = POLL_FIRST; ; wait = Math.min(2 * wait, POLL_MOST)) {
     const answer = await ask();
     if (typeof answer !== 'string') return answer;
     if (clock.now() >= end) throw new AcmeUnreachable(`gave up waiting: ${answer}`);
-    await pause(clock, pollEvery, signal);
+    await pause(clock, wait, signal);
     if (signal.aborted) throw new AcmeUnreachable(`broken off: ${answer}`);
   }
 }

@@ -30,8 +30,6 @@ export interface AcmeOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: Events;
-  /** Milliseconds between two questions to the authority while an order runs. */
-  readonly pollEvery?: number;
 }
 
 /** The certificate that an authority gives us by ACME (RFC 8555), kept fresh until this is disposed of. */
@@ -157,7 +155,6 @@ export async function openAcme(options: AcmeOptions): Promise<Acme> {
         challenges,
         clock,
         signal,
-        ...(options.pollEvery === undefined ? {} : { pollEvery: options.pollEvery }),
       },
     );
     if (!isUsable({ key: state.key, cert: ordered.cert }))

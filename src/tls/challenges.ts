@@ -4,9 +4,9 @@ import type { KeyPair } from './certificate.ts';
 /** What the listeners on 80 and 443 ask when a certificate authority knocks. Pure look-ups: no IO, no waiting. */
 export interface Challenges {
   /** RFC 8555 8.3: the body for `/.well-known/acme-challenge/<token>`; undefined where the token cannot be one. */
-  http(token: string): string | undefined;
+  readonly http: (token: string) => string | undefined;
   /** RFC 8737: the certificate for a handshake whose only ALPN is `acme-tls/1`; undefined where none is expected. */
-  alpn(servername: string): KeyPair | undefined;
+  readonly alpn: (servername: string) => KeyPair | undefined;
 }
 
 /** Challenges whose answers can be given out and taken back while an order runs. */
