@@ -18,6 +18,7 @@ import { createHttp } from './http/http-listener.ts';
 import { createHttps } from './http/https-listener.ts';
 import type { Addresses } from './http/addresses.ts';
 import { createWeb } from './http/web.ts';
+import type { WebParts } from './http/web.ts';
 import { createImap } from './imap/listener.ts';
 import { createAdmission } from './limits/admission.ts';
 import { createByteBudget } from './limits/byte-budget.ts';
@@ -312,7 +313,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     ports: () => ({ ...mailPorts, https_port: https?.port ?? 443 }),
   };
   if (settings.https_port !== undefined) {
-    const web = scope.use(await createWeb({ addresses, makeAccount, events }));
+    const web = scope.use(await createWeb({ addresses, makeAccount, events, ...siteOf(settings) }));
     https = await listen('https_port', (port) =>
       createHttps({
         ...webOptions,
@@ -355,6 +356,22 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     store,
     ready: () => events.ready(domain, ports),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+/** What the pages are made from. */
+export function siteOf(settings: Settings): Pick<WebParts, 'wwwFolder' | 'facts'> {
+  return {
+    wwwFolder: settings.www_folder,
+    facts: {
+      maxMessageSize: settings.max_message_size,
+      maxMailboxSize: settings.max_mailbox_size,
+      notifierUrl: settings.notifier_url,
+      privacyMail: settings.privacy_mail,
+      privacyPostal: settings.privacy_postal,
+      privacyPdo: settings.privacy_pdo,
+      privacySupervisor: settings.privacy_supervisor,
+    },
   };
 }
 

@@ -22,6 +22,14 @@ export function originOf({ host, ports }: Addresses): string {
 }
 
 /**
+ * Whether a client can come in by `dclogin:` alone: an address has no `dcaccount:` form that works (client.md 1.1), and
+ * a certificate of our own is taken in earnest only for names that start with `_` (client.md 1.8).
+ */
+export function needsLoginLink({ host, isIpv4, certificateIsPublic }: Addresses): boolean {
+  return isIpv4 || (!host.startsWith('_') && !certificateIsPublic());
+}
+
+/**
  * The link that makes an account through `/new` (client.md 1.1); every Delta Chat there is understands this form. It
  * checks the certificate strictly, which a name that starts with `_` passes with one of its own.
  */
@@ -37,8 +45,8 @@ export function loginLink(addresses: Addresses, address: string, password: strin
   const { host, isIpv4 } = addresses;
   const { imaps_port: imaps, submissions_port: submissions } = addresses.ports();
   const query = [`p=${encodeURIComponent(password)}`, 'v=1'];
-  if (isIpv4 || imaps !== 993 || submissions !== 465) {
-    query.push(`ih=${host}`, `ip=${imaps}`, 'is=ssl', `sh=${host}`, `sp=${submissions}`, 'ss=ssl');
-  }
+  const unusual = imaps !== 993 || submissions !== 465;
+  if (isIpv4 || unusual) query.push(`ih=${host}`, `sh=${host}`);
+  if (unusual) query.push(`ip=${imaps}`, 'is=ssl', `sp=${submissions}`, 'ss=ssl');
   return `dclogin:${address}?${query.join('&')}&ic=3`;
 }

@@ -278,8 +278,10 @@ export const table = {
     group: 'web',
     type: path(true),
     default: '',
-    acts: false,
-    text: 'A directory with web pages of your own. When empty, the pages that come with Teal.',
+    text:
+      'A directory with web pages of your own. When empty, the pages that come with Teal; where it does not exist, ' +
+      'there are no pages. With src/index.md in it, pages are made from the Markdown in src, else it is served as ' +
+      'it is. `teal webdev` shows them while you edit.',
   }),
   iroh_relay: optionalSetting({
     group: 'web',
@@ -296,7 +298,6 @@ export const table = {
     group: 'privacy',
     type: freeText,
     default: '',
-    acts: false,
     text: 'Postal address of the privacy contact. Further lines are indented.',
   }),
   privacy_mail: setting({
@@ -309,14 +310,12 @@ export const table = {
     group: 'privacy',
     type: freeText,
     default: '',
-    acts: false,
     text: 'Postal address of the privacy data officer. Further lines are indented.',
   }),
   privacy_supervisor: setting({
     group: 'privacy',
     type: freeText,
     default: '',
-    acts: false,
     text: 'Postal address of the authority that supervises privacy. Further lines are indented.',
   }),
 

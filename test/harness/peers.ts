@@ -9,6 +9,8 @@ const programs = {
   opendkim: () => existsSync('/usr/sbin/opendkim'),
   swaks: () => existsSync('/usr/bin/swaks'),
   mbsync: () => existsSync('/usr/bin/mbsync'),
+  zbarimg: () => existsSync('/usr/bin/zbarimg'),
+  pebble: () => existsSync('/usr/bin/pebble'),
 };
 export type Peer = keyof typeof programs;
 

@@ -35,8 +35,8 @@ describe('the web of a relay with a certificate of its own', () => {
     const { imaps_port, submissions_port } = relay.ports;
     assert.equal(
       dclogin_url,
-      `dclogin:${String(email)}?p=${String(password)}&v=1&ih=_relay.test&ip=${imaps_port}&is=ssl` +
-        `&sh=_relay.test&sp=${submissions_port}&ss=ssl&ic=3`,
+      `dclogin:${String(email)}?p=${String(password)}&v=1&ih=_relay.test&sh=_relay.test` +
+        `&ip=${imaps_port}&is=ssl&sp=${submissions_port}&ss=ssl&ic=3`,
     );
   });
 
@@ -135,7 +135,7 @@ test('a relay at a bare address hands out links that name it', async () => {
   const port = relay.ports.https_port ?? 0;
   const { email, dclogin_url } = (await ask(port, 'POST', '/new')).json();
   assert.match(String(email), /^[a-z0-9]{9}@\[192\.0\.2\.7\]$/);
-  assert.match(String(dclogin_url), /&ih=192\.0\.2\.7&.*&sh=192\.0\.2\.7&.*&ic=3$/);
+  assert.match(String(dclogin_url), /&v=1&ih=192\.0\.2\.7&sh=192\.0\.2\.7&.*ic=3$/);
 });
 
 test('the web can be left out', async () => {

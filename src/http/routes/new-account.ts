@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import type { MakeAccount } from '../../accounts/new-account.ts';
-import { accountLink, loginLink } from '../addresses.ts';
+import { accountLink, loginLink, needsLoginLink } from '../addresses.ts';
 import type { Addresses } from '../addresses.ts';
 import type { WebApp } from '../web-app.ts';
 
@@ -53,8 +53,8 @@ export function newAccountRoutes(app: WebApp, { addresses, makeAccount }: NewAcc
         .send(),
     );
     app.get(url, async (_request, reply) =>
-      // At a bare address only dclogin: works, and that is on the home page.
-      reply.redirect(addresses.isIpv4 ? '/' : accountLink(addresses), 301),
+      // Where only dclogin: works, it is on the home page.
+      reply.redirect(needsLoginLink(addresses) ? '/' : accountLink(addresses), 301),
     );
   }
 }

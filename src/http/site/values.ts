@@ -1,0 +1,76 @@
+import { accountLink, loginLink, needsLoginLink, originOf } from '../addresses.ts';
+import type { Addresses } from '../addresses.ts';
+import type { MakeAccount } from '../../accounts/new-account.ts';
+import { qrSvg } from './qr.ts';
+import { escapeHtml } from './template.ts';
+import type { Values } from './template.ts';
+
+/** Settings that pages speak of. */
+export interface SiteFacts {
+  /** Bytes. */
+  readonly maxMessageSize: number;
+  /** Bytes. */
+  readonly maxMailboxSize: number;
+  /** The notifier's URL. */
+  readonly notifierUrl: string;
+  /** Empty where not set. */
+  readonly privacyMail: string;
+  readonly privacyPostal: string;
+  readonly privacyPdo: string;
+  readonly privacySupervisor: string;
+}
+
+/** What every page may name; the same for everybody. */
+export function commonValues(addresses: Addresses, facts: SiteFacts): Values {
+  const ports = addresses.ports();
+  return {
+    domain: addresses.host,
+    origin: originOf(addresses),
+    ...Object.fromEntries(Object.entries(ports).map(([key, port]) => [key, String(port)])),
+    max_message_size: sizeText(facts.maxMessageSize),
+    max_mailbox_size: sizeText(facts.maxMailboxSize),
+    notifier: URL.parse(facts.notifierUrl)?.hostname ?? '',
+    privacy_mail: facts.privacyMail,
+    privacy_postal: facts.privacyPostal,
+    privacy_pdo: facts.privacyPdo,
+    privacy_supervisor: facts.privacySupervisor,
+  };
+}
+
+/** What a visitor needs to get an account here; where that is a login of his own, nobody else must get the page. */
+export interface Invitation {
+  readonly values: Values;
+  readonly personal: boolean;
+}
+
+export async function invitation(addresses: Addresses, makeAccount: MakeAccount): Promise<Invitation> {
+  if (!needsLoginLink(addresses)) {
+    return { values: linkValues(accountLink(addresses)), personal: false };
+  }
+  const account = await makeAccount();
+  if (account.kind !== 'made') return { values: { ...noLink, why_not: account.reason }, personal: true };
+  return {
+    values: linkValues(loginLink(addresses, account.address, account.password)),
+    personal: true,
+  };
+}
+
+const noLink = { link: undefined, qr: undefined };
+
+function linkValues(link: string): Values {
+  return {
+    link: { html: escapeHtml(link) },
+    qr: { html: qrSvg(link, 'QR code that makes an account') },
+    why_not: undefined,
+  };
+}
+
+/** 31457280 is 30 MB to a person; settings count in powers of 1024, and so does he. */
+function sizeText(bytes: number): string {
+  const megabytes = bytes / 1024 / 1024;
+  return megabytes >= 1024 ? `${round(megabytes / 1024)} GB` : `${round(megabytes)} MB`;
+}
+
+function round(number: number): string {
+  return String(Math.round(number * 10) / 10);
+}
