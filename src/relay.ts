@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { createBrakes, machineReadings } from './accounts/brakes.ts';
 import { createLogin } from './accounts/login.ts';
 import type { Login } from './accounts/login.ts';
-import { createMakeAccount } from './accounts/new-account.ts';
-import { createMayCreate } from './accounts/registration.ts';
+import { createNewAccounts } from './accounts/new-account.ts';
+import { createRegistration } from './accounts/registration.ts';
 import { createDkimCheck } from './authenticity/check.ts';
 import { minute, second } from './clock.ts';
 import type { Clock, Random } from './clock.ts';
@@ -182,8 +182,16 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     usernameMaxLength: settings.username_max_length,
     passwordMinLength: settings.password_min_length,
   };
-  const mayCreate = createMayCreate({
+  const newAccountRate = (perHour: number) =>
+    perHour === 0
+      ? undefined
+      : createRateLimit({ perMinute: perHour / 60, burst: perHour, maxKeys: MAX_RATE_LIMITED, clock });
+  const { mayCreate, mayOffer } = createRegistration({
     dataDir: settings.data_dir,
+    mode: settings.registration,
+    refuseAutomatic: settings.refuse_automatic_accounts,
+    rate: newAccountRate(settings.max_new_accounts),
+    ratePerNetwork: newAccountRate(settings.max_new_accounts_per_network),
     brakes: createBrakes(
       {
         maxLoad1m: settings.max_load_1m,
@@ -193,7 +201,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       machineReadings(settings.data_dir),
     ),
   });
-  const makeAccount = createMakeAccount({ store, random, events, domain, rules, mayCreate });
+  const newAccounts = createNewAccounts({ store, random, events, domain, rules, mayOffer });
   const login = createLogin({
     store,
     clock,
@@ -313,7 +321,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     ports: () => ({ ...mailPorts, https_port: https?.port ?? 443 }),
   };
   if (settings.https_port !== undefined) {
-    const web = scope.use(await createWeb({ addresses, makeAccount, events, ...siteOf(settings) }));
+    const web = scope.use(await createWeb({ addresses, newAccounts, events, ...siteOf(settings) }));
     https = await listen('https_port', (port) =>
       createHttps({
         ...webOptions,

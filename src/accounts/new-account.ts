@@ -2,38 +2,57 @@ import type { Events } from '../observe/events.ts';
 import { StoreUnavailable } from '../store/contract.ts';
 import { drawOffer } from './offer.ts';
 import type { OfferParts } from './offer.ts';
-import type { MayCreate } from './registration.ts';
+import type { Registration } from './registration.ts';
 
-/** What `/new` hands out, or why it does not: `reason` is shown to a person as it stands (client.md 1.1). */
+/** Why there is no account; `reason` is shown to a person as it stands (client.md 1.1). */
+export interface NoAccount {
+  readonly kind: 'closed' | 'busy';
+  readonly reason: string;
+}
+
+/** What `/new` hands out. */
 export type NewAccount =
-  | { readonly kind: 'made'; readonly address: string; readonly password: string }
-  | { readonly kind: 'closed' | 'busy'; readonly reason: string };
+  { readonly kind: 'made'; readonly address: string; readonly password: string } | NoAccount;
 
-/** Never rejects. */
-export type MakeAccount = () => Promise<NewAccount>;
+/** New accounts as the web sees them. */
+export interface NewAccounts {
+  /** Never rejects. */
+  make(): Promise<NewAccount>;
+  /** Why nobody gets one now; undefined where one may be had. */
+  refusal(): NoAccount | undefined;
+}
 
 export interface NewAccountParts extends OfferParts {
-  readonly mayCreate: MayCreate;
+  readonly mayOffer: Registration['mayOffer'];
   readonly events: Pick<Events, 'fault' | 'storeUnavailable'>;
 }
 
-const BUSY = 'This relay cannot make new accounts right now. Please try again in a few minutes.';
-const CLOSED = 'This relay does not take new accounts.';
+const closed: NoAccount = { kind: 'closed', reason: 'This relay does not take new accounts.' };
+const busy: NoAccount = {
+  kind: 'busy',
+  reason: 'This relay cannot make new accounts right now. Please try again in a few minutes.',
+};
 
 /** For `POST /new`: a name and a password that will do at the first login, if accounts are made now. */
-export function createMakeAccount(parts: NewAccountParts): MakeAccount {
-  const { mayCreate, events } = parts;
-  return async () => {
-    const stop = mayCreate();
-    if (stop?.kind === 'closed') return { kind: 'closed', reason: CLOSED };
-    if (stop?.kind === 'busy') return { kind: 'busy', reason: BUSY };
-    try {
-      const offer = await drawOffer(parts);
-      return offer === undefined ? { kind: 'busy', reason: BUSY } : { kind: 'made', ...offer };
-    } catch (error) {
-      if (error instanceof StoreUnavailable) events.storeUnavailable(error);
-      else events.fault('new account', error);
-      return { kind: 'busy', reason: BUSY };
-    }
+export function createNewAccounts(parts: NewAccountParts): NewAccounts {
+  const { mayOffer, events } = parts;
+  const refusal = () => {
+    const stop = mayOffer();
+    return stop && (stop.kind === 'closed' ? closed : busy);
+  };
+  return {
+    refusal,
+    async make() {
+      const no = refusal();
+      if (no) return no;
+      try {
+        const offer = await drawOffer(parts);
+        return offer === undefined ? busy : { kind: 'made', ...offer };
+      } catch (error) {
+        if (error instanceof StoreUnavailable) events.storeUnavailable(error);
+        else events.fault('new account', error);
+        return busy;
+      }
+    },
   };
 }

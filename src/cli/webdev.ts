@@ -36,7 +36,10 @@ export async function webdev(call: Call): Promise<ExitCode> {
       ports: () => ({ ...settings, https_port: settings.https_port ?? 443 }),
     },
     // A relay would draw one; this only has to look like it.
-    makeAccount: async () => ({ kind: 'made', address: `example23@[${host}]`, password: 'x'.repeat(22) }),
+    newAccounts: {
+      make: async () => ({ kind: 'made', address: `example23@[${host}]`, password: 'x'.repeat(22) }),
+      refusal: () => undefined,
+    },
     source: pageSource(wwwFolder),
     facts,
   });

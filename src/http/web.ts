@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import type { MakeAccount } from '../accounts/new-account.ts';
+import type { NewAccounts } from '../accounts/new-account.ts';
 import type { Events } from '../observe/events.ts';
 import type { Addresses } from './addresses.ts';
 import { discoveryRoutes } from './routes/discovery.ts';
@@ -11,7 +11,7 @@ import { createWebApp } from './web-app.ts';
 
 export interface WebParts {
   readonly addresses: Addresses;
-  readonly makeAccount: MakeAccount;
+  readonly newAccounts: NewAccounts;
   readonly events: Pick<Events, 'fault'>;
   /** www_folder; empty for the pages that come with Teal. */
   readonly wwwFolder: string;

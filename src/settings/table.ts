@@ -110,6 +110,35 @@ export const table = {
     text: 'The fewest characters in the password of a new account.',
   }),
 
+  registration: setting({
+    group: 'accounts',
+    type: oneOf('open', 'closed'),
+    default: 'open',
+    text:
+      'open: whoever comes gets an account. closed: nobody does. Accounts that exist go on working. ' +
+      'While there is a file named nocreate in data_dir, registration is closed, too; that acts at once.',
+  }),
+  refuse_automatic_accounts: setting({
+    group: 'accounts',
+    type: yesNo,
+    default: 'false',
+    text: 'No new account for a Delta Chat that adds relays to a profile by itself. It marks those accounts.',
+  }),
+  max_new_accounts: setting({
+    group: 'accounts',
+    type: wholeNumber(0, 1_000_000),
+    default: '1000',
+    text: 'New accounts within an hour, over all. 0: as many as come.',
+  }),
+  max_new_accounts_per_network: setting({
+    group: 'accounts',
+    type: wholeNumber(0, 1_000_000),
+    default: '100',
+    text:
+      'New accounts within an hour from one IPv4 address or one IPv6 /64. A private address is not counted: ' +
+      'it is a gateway or a proxy, with everybody behind it. 0: as many as come.',
+  }),
+
   max_load_1m: setting({
     group: 'system',
     type: decimalNumber(0, 100_000),

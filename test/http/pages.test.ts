@@ -87,7 +87,7 @@ describe('the pages that come with Teal', () => {
     assert.deepEqual([answer.status, answer.headers.location], [301, '/privacy.html']);
   });
 
-  test('a closed relay shows none of its files that are not pages', async () => {
+  test('show none of the files that are not pages', async () => {
     for (const target of [
       '/index.md',
       '/../source.ts',

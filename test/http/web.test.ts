@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { connectImap } from '../harness/imap-client.ts';
 import { startTestRelay } from '../harness/relay.ts';
 import type { TestRelay } from '../harness/relay.ts';
+import { connectSmtp } from '../harness/smtp-client.ts';
 import { ask } from '../harness/web-client.ts';
 
 describe('the web of a relay with a certificate of its own', () => {
@@ -136,6 +138,33 @@ test('a relay at a bare address hands out links that name it', async () => {
   const { email, dclogin_url } = (await ask(port, 'POST', '/new')).json();
   assert.match(String(email), /^[a-z0-9]{9}@\[192\.0\.2\.7\]$/);
   assert.match(String(dclogin_url), /&v=1&ih=192\.0\.2\.7&sh=192\.0\.2\.7&.*ic=3$/);
+});
+
+test('a closed relay shows no link, and existing accounts go on', async () => {
+  await using relay = await startTestRelay({ TEAL_REGISTRATION: 'closed' });
+  const port = relay.ports.https_port ?? 0;
+  const { text } = await ask(port, 'GET', '/');
+  assert.match(text, /This relay does not take new accounts\./);
+  assert.doesNotMatch(text, /dcaccount:|<svg/);
+  assert.equal((await ask(port, 'POST', '/new')).status, 403);
+  assert.equal((await relay.login('freshname@_relay.test', 'a password of nobody')).kind, 'refused');
+});
+
+test('over the rate a new name is put off over IMAP and SMTP, in words that blame no password', async () => {
+  // Loopback counts as a gateway, so the rate over all is what is seen here.
+  await using relay = await startTestRelay({ TEAL_MAX_NEW_ACCOUNTS: '1' });
+  assert.equal(
+    (await relay.login('firstname@_relay.test', 'a password of one', { peer: '127.0.0.1' })).kind,
+    'ok',
+  );
+  await using imap = await connectImap({ port: relay.ports.imaps_port, tls: true });
+  const answer = await imap.command('LOGIN othername@_relay.test "a password of two"');
+  assert.match(answer.text, /^\[UNAVAILABLE\]/);
+  assert.doesNotMatch(answer.text, /authentication/i);
+  await using smtp = await connectSmtp({ port: relay.ports.submissions_port, tls: true });
+  const reply = await smtp.login('othername@_relay.test', 'a password of two');
+  assert.equal(Math.floor(reply.code / 100), 4);
+  assert.doesNotMatch(reply.lines.join(), /authentication/i);
 });
 
 test('the web can be left out', async () => {

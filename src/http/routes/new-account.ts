@@ -1,12 +1,12 @@
 import { Type } from 'typebox';
-import type { MakeAccount } from '../../accounts/new-account.ts';
+import type { NewAccounts } from '../../accounts/new-account.ts';
 import { accountLink, loginLink, needsLoginLink } from '../addresses.ts';
 import type { Addresses } from '../addresses.ts';
 import type { WebApp } from '../web-app.ts';
 
 export interface NewAccountParts {
   readonly addresses: Addresses;
-  readonly makeAccount: MakeAccount;
+  readonly newAccounts: NewAccounts;
 }
 
 const made = Type.Object({
@@ -25,12 +25,12 @@ const RETRY_AFTER = 60;
  * `POST /new`, and where codes printed for older relays lead, `/cgi-bin/newemail.py`: Delta Chat follows no redirect.
  * GET is for a person whose browser came here by the code: it sends him to the app.
  */
-export function newAccountRoutes(app: WebApp, { addresses, makeAccount }: NewAccountParts): void {
+export function newAccountRoutes(app: WebApp, { addresses, newAccounts }: NewAccountParts): void {
   for (const url of ['/new', '/cgi-bin/newemail.py']) {
     app.post(url, { schema: { response } }, async (_request, reply) => {
       // Web apps may ask, too: what they get is theirs, and no cookie is involved.
       reply.header('access-control-allow-origin', '*').header('cache-control', 'no-store');
-      const account = await makeAccount();
+      const account = await newAccounts.make();
       if (account.kind === 'made') {
         const { address, password } = account;
         const own = addresses.certificateIsPublic()

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify';
-import type { MakeAccount } from '../../accounts/new-account.ts';
+import type { NewAccounts } from '../../accounts/new-account.ts';
 import { accountLink, needsLoginLink } from '../addresses.ts';
 import type { Addresses } from '../addresses.ts';
 import { renderPage } from '../site/page.ts';
@@ -11,7 +11,7 @@ import type { WebApp } from '../web-app.ts';
 
 export interface PageParts {
   readonly addresses: Addresses;
-  readonly makeAccount: MakeAccount;
+  readonly newAccounts: NewAccounts;
   readonly source: PageSource;
   readonly facts: SiteFacts;
 }
@@ -23,11 +23,11 @@ const STRICT =
 const MAX_AGE = 300;
 
 /** Everything a person looks at: pages made from Markdown, and the files beside them. */
-export function pageRoutes(app: WebApp, { addresses, makeAccount, source, facts }: PageParts): void {
+export function pageRoutes(app: WebApp, { addresses, newAccounts, source, facts }: PageParts): void {
   async function page(name: string, reply: FastifyReply): Promise<string | undefined> {
     const markdown = await source.markdown(name);
     if (markdown === undefined) return undefined;
-    const { values, personal } = await invitation(addresses, makeAccount);
+    const { values, personal } = await invitation(addresses, newAccounts);
     const html = renderPage(name, markdown, addresses.host, {
       ...commonValues(addresses, facts),
       ...values,

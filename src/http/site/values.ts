@@ -1,6 +1,6 @@
 import { accountLink, loginLink, needsLoginLink, originOf } from '../addresses.ts';
 import type { Addresses } from '../addresses.ts';
-import type { MakeAccount } from '../../accounts/new-account.ts';
+import type { NewAccounts } from '../../accounts/new-account.ts';
 import { qrSvg } from './qr.ts';
 import { escapeHtml } from './template.ts';
 import type { Values } from './template.ts';
@@ -43,19 +43,23 @@ export interface Invitation {
   readonly personal: boolean;
 }
 
-export async function invitation(addresses: Addresses, makeAccount: MakeAccount): Promise<Invitation> {
+export async function invitation(addresses: Addresses, newAccounts: NewAccounts): Promise<Invitation> {
+  const refusal = newAccounts.refusal();
+  if (refusal?.kind === 'closed') return { values: noLink(refusal.reason), personal: false };
   if (!needsLoginLink(addresses)) {
     return { values: linkValues(accountLink(addresses)), personal: false };
   }
-  const account = await makeAccount();
-  if (account.kind !== 'made') return { values: { ...noLink, why_not: account.reason }, personal: true };
+  const account = await newAccounts.make();
+  if (account.kind !== 'made') return { values: noLink(account.reason), personal: true };
   return {
     values: linkValues(loginLink(addresses, account.address, account.password)),
     personal: true,
   };
 }
 
-const noLink = { link: undefined, qr: undefined };
+function noLink(whyNot: string): Values {
+  return { link: undefined, qr: undefined, why_not: whyNot };
+}
 
 function linkValues(link: string): Values {
   return {
