@@ -3,9 +3,9 @@ import type { NewAccounts } from '../../accounts/new-account.ts';
 import { accountLink, needsLoginLink } from '../addresses.ts';
 import type { Addresses } from '../addresses.ts';
 import { renderPage } from '../site/page.ts';
-import { qrPng } from '../site/qr.ts';
+import { lastOf, qrPng } from '../site/qr.ts';
 import type { PageSource } from '../site/source.ts';
-import { commonValues, invitation } from '../site/values.ts';
+import { commonValues, createInvitation, invites } from '../site/values.ts';
 import type { SiteFacts } from '../site/values.ts';
 import type { WebApp } from '../web-app.ts';
 
@@ -24,16 +24,19 @@ const MAX_AGE = 300;
 
 /** Everything a person looks at: pages made from Markdown, and the files beside them. */
 export function pageRoutes(app: WebApp, { addresses, newAccounts, source, facts }: PageParts): void {
+  const invitation = createInvitation(addresses, newAccounts);
+  const png = lastOf(qrPng);
+
   async function page(name: string, reply: FastifyReply): Promise<string | undefined> {
     const markdown = await source.markdown(name);
     if (markdown === undefined) return undefined;
-    const { values, personal } = await invitation(addresses, newAccounts);
+    const { values, personal } = invites(markdown) ? await invitation() : { values: {}, personal: false };
     const html = renderPage(name, markdown, addresses.host, {
       ...commonValues(addresses, facts),
       ...values,
     });
     reply.type('text/html; charset=utf-8');
-    reply.header('cache-control', personal && name === 'index' ? 'no-store' : `max-age=${MAX_AGE}`);
+    reply.header('cache-control', personal ? 'no-store' : `max-age=${MAX_AGE}`);
     return html;
   }
 
@@ -44,7 +47,7 @@ export function pageRoutes(app: WebApp, { addresses, newAccounts, source, facts 
   app.get(`/qr-chatmail-invite-${addresses.host}.png`, async (_request, reply) => {
     if (needsLoginLink(addresses)) return reply.callNotFound();
     reply.header('cache-control', `max-age=${MAX_AGE}`);
-    return reply.type('image/png').send(qrPng(accountLink(addresses)));
+    return reply.type('image/png').send(png(accountLink(addresses)));
   });
 
   app.get<{ Params: { '*': string } }>('/*', async (request, reply) => {

@@ -1,7 +1,7 @@
 import { accountLink, loginLink, needsLoginLink, originOf } from '../addresses.ts';
 import type { Addresses } from '../addresses.ts';
 import type { NewAccounts } from '../../accounts/new-account.ts';
-import { qrSvg } from './qr.ts';
+import { lastOf, qrSvg } from './qr.ts';
 import { escapeHtml } from './template.ts';
 import type { Values } from './template.ts';
 
@@ -43,11 +43,26 @@ export interface Invitation {
   readonly personal: boolean;
 }
 
-export async function invitation(addresses: Addresses, newAccounts: NewAccounts): Promise<Invitation> {
+/** Whether a page speaks of the invitation at all. */
+export function invites(markdown: string): boolean {
+  return /(link|qr|why_not)\}\}/.test(markdown);
+}
+
+/** Of every visit; the code that all visitors are shown is made once. */
+export function createInvitation(addresses: Addresses, newAccounts: NewAccounts): () => Promise<Invitation> {
+  const shared = lastOf(linkValues);
+  return () => invitation(addresses, newAccounts, shared);
+}
+
+async function invitation(
+  addresses: Addresses,
+  newAccounts: NewAccounts,
+  shared: (link: string) => Values,
+): Promise<Invitation> {
   const refusal = newAccounts.refusal();
   if (refusal?.kind === 'closed') return { values: noLink(refusal.reason), personal: false };
   if (!needsLoginLink(addresses)) {
-    return { values: linkValues(accountLink(addresses)), personal: false };
+    return { values: shared(accountLink(addresses)), personal: false };
   }
   const account = await newAccounts.make();
   if (account.kind !== 'made') return { values: noLink(account.reason), personal: true };
