@@ -11,6 +11,20 @@ export interface Timer extends Disposable {
   [Symbol.dispose](): void;
 }
 
+/** Resolves after `ms`, or as soon as `signal` is aborted: who waits looks at it. */
+export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const over = () => {
+      timer[Symbol.dispose]();
+      signal.removeEventListener('abort', over);
+      resolve();
+    };
+    const timer = clock.after(ms, over);
+    signal.addEventListener('abort', over);
+  });
+}
+
 /** Bytes nobody can guess. relay.ts hands the real source down. */
 export type Random = (bytes: number) => Buffer;
 

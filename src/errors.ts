@@ -75,7 +75,8 @@ export const refusals = {
   login_unavailable: {
     smtp: '454 4.7.0 Temporary failure, try again later',
     retry: 'later',
-    meaning: 'Login could not be checked now: the store does not answer, or too many logins are in progress.',
+    meaning:
+      'Login could not be checked now: the store does not answer, or too many logins are in progress, or no account is made for a while.',
   },
   sender_syntax: {
     smtp: '501 5.1.7 Bad sender address syntax',

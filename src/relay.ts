@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { createBrakes, machineReadings } from './accounts/brakes.ts';
 import { createLogin } from './accounts/login.ts';
 import type { Login } from './accounts/login.ts';
+import { createNewAccounts } from './accounts/new-account.ts';
+import { createRegistration } from './accounts/registration.ts';
 import { createDkimCheck } from './authenticity/check.ts';
 import { minute, second } from './clock.ts';
 import type { Clock, Random } from './clock.ts';
@@ -12,6 +14,11 @@ import type { Resolver } from './dns/resolver.ts';
 import { refuse } from './errors.ts';
 import { createFilter } from './filter/filter.ts';
 import type { tasks } from './heavy.ts';
+import { createHttp } from './http/http-listener.ts';
+import { createHttps } from './http/https-listener.ts';
+import type { Addresses } from './http/addresses.ts';
+import { createWeb } from './http/web.ts';
+import type { WebParts } from './http/web.ts';
 import { createImap } from './imap/listener.ts';
 import { createAdmission } from './limits/admission.ts';
 import { createByteBudget } from './limits/byte-budget.ts';
@@ -23,7 +30,6 @@ import { createSubmit } from './mailflow/submit.ts';
 import { createChanges } from './notify/changes.ts';
 import { createPush } from './notify/push.ts';
 import { createEvents } from './observe/events.ts';
-import type { Events } from './observe/events.ts';
 import { createLog } from './observe/log.ts';
 import type { Log } from './observe/log.ts';
 import { addressDomain, kindOfMailDomain } from './settings/mail-domain.ts';
@@ -33,10 +39,8 @@ import { createSubmission } from './smtp/submission.ts';
 import { MOVING } from './store/contract.ts';
 import type { Store } from './store/contract.ts';
 import { openStore, placeOf } from './stores.ts';
-import { createCertificate } from './tls/certificate.ts';
-import type { KeyPair } from './tls/certificate.ts';
-import { readKeyPair } from './tls/files.ts';
-import { keepSelfSigned } from './tls/self-signed.ts';
+import { isPublic } from './tls/certificate.ts';
+import { openCertificate } from './tls/open.ts';
 import { createPool } from './workers/pool.ts';
 
 /** A running relay; disposing of it is the shutdown: listeners first, the store last. */
@@ -53,8 +57,10 @@ export interface Relay extends AsyncDisposable {
   ready(): void;
 }
 
-type PortKey = 'smtp_port' | 'submission_port' | 'submissions_port' | 'imap_port' | 'imaps_port';
-export type Ports = { readonly [key in PortKey]: number };
+type MailPortKey = 'smtp_port' | 'submission_port' | 'submissions_port' | 'imap_port' | 'imaps_port';
+type WebPortKey = 'http_port' | 'https_port';
+/** Those of the web may be left closed. */
+export type Ports = { readonly [key in MailPortKey]: number } & { readonly [key in WebPortKey]?: number };
 
 /** What a test puts in the place of the world. */
 export interface Overrides {
@@ -63,6 +69,8 @@ export interface Overrides {
   readonly resolver?: Resolver;
   readonly fetch?: typeof globalThis.fetch;
   readonly log?: Log;
+  /** PEM: the root of the ACME authority. */
+  readonly trustedCa?: string;
 }
 
 /** The data directory belongs to a relay of another domain: its addresses would be nobody's. */
@@ -103,6 +111,8 @@ const MAX_HEAVY_TIME = minute;
 const MESSAGES_IN_MEMORY = 4;
 /** Of these one peer on port 25, or one who reads, may have so many. */
 const MESSAGES_OF_A_PEER = 2;
+/** On 80 and 443 each; a request takes milliseconds, so this many are a flood already. */
+const MAX_WEB_CONNECTIONS = 2000;
 /** Accounts whose sending is remembered for the rate limits. */
 const MAX_RATE_LIMITED = 100_000;
 
@@ -135,7 +145,32 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
         'set mail_domain back, or choose another place for the data',
     );
   }
-  const certificate = createCertificate(await keyPairOf(settings, mailDomain, clock, events));
+  const dns = scope.use(
+    createResolver({
+      timeoutMs: DNS_TIMEOUT,
+      ...(settings.dns_servers.length > 0 ? { servers: settings.dns_servers } : {}),
+    }),
+  );
+  const supply = scope.use(
+    await openCertificate({
+      mailDomain,
+      files: settings.tls_external_cert_and_key,
+      selfSigned: { directory: join(settings.data_dir, 'tls'), names: namesOf(settings, mailDomain) },
+      acme: {
+        directoryUrl: settings.acme_directory,
+        termsAgreed: settings.acme_terms_agreed,
+        email: settings.acme_email === '' ? undefined : settings.acme_email,
+        trustedCa: overrides.trustedCa,
+        addressesOf: dns.addresses,
+        ownAddresses,
+      },
+      values: store.values,
+      clock,
+      random,
+      events,
+    }),
+  );
+  const { certificate, challenges } = supply;
 
   // ---- who judges ------------------------------------------------------------------------------------------------
   const pool = scope.use(
@@ -158,30 +193,27 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       clock,
     }),
   );
-  const resolver =
-    overrides.resolver ??
-    scope.use(
-      createResolver({
-        timeoutMs: DNS_TIMEOUT,
-        ...(settings.dns_servers.length > 0 ? { servers: settings.dns_servers } : {}),
-      }),
-    );
+  const resolver = overrides.resolver ?? dns;
   const checkDkim = createDkimCheck({ resolver, pool, clock });
   const filter = createFilter(pool);
 
   // ---- who may -----------------------------------------------------------------------------------------------------
-  const login = createLogin({
-    store,
-    clock,
-    random,
-    events,
-    domain,
-    rules: {
-      usernameMinLength: settings.username_min_length,
-      usernameMaxLength: settings.username_max_length,
-      passwordMinLength: settings.password_min_length,
-    },
-    mayCreate: createBrakes(
+  const rules = {
+    usernameMinLength: settings.username_min_length,
+    usernameMaxLength: settings.username_max_length,
+    passwordMinLength: settings.password_min_length,
+  };
+  const newAccountRate = (perHour: number) =>
+    perHour === 0
+      ? undefined
+      : createRateLimit({ perMinute: perHour / 60, burst: perHour, maxKeys: MAX_RATE_LIMITED, clock });
+  const { mayCreate, mayOffer } = createRegistration({
+    dataDir: settings.data_dir,
+    mode: settings.registration,
+    refuseAutomatic: settings.refuse_automatic_accounts,
+    rate: newAccountRate(settings.max_new_accounts),
+    ratePerNetwork: newAccountRate(settings.max_new_accounts_per_network),
+    brakes: createBrakes(
       {
         maxLoad1m: settings.max_load_1m,
         minAvailableMemory: settings.min_available_memory,
@@ -189,6 +221,16 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       },
       machineReadings(settings.data_dir),
     ),
+  });
+  const newAccounts = createNewAccounts({ store, random, events, domain, rules, mayOffer });
+  const login = createLogin({
+    store,
+    clock,
+    random,
+    events,
+    domain,
+    rules,
+    mayCreate,
     hashesInFlight: availableParallelism(),
   });
   // relay.md 1: one peer may hold a fifth of the connections.
@@ -282,24 +324,72 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   scope.defer(async () => {
     await Promise.all(listeners.map((listener) => listener[Symbol.asyncDispose]()));
   });
-  const listen = async (
-    key: PortKey,
-    bind: (port: number) => Promise<AsyncDisposable & { port: number }>,
-  ) => {
-    const listener = await bind(settings[key]).catch((error: unknown) => {
-      throw portUnavailable(key, settings[key], host, error);
+  const listen = async <L extends AsyncDisposable & { readonly port: number }>(
+    key: keyof Ports,
+    bind: (port: number) => Promise<L>,
+    port = settings[key] ?? 0,
+  ): Promise<L> => {
+    const listener = await bind(port).catch((error: unknown) => {
+      throw portUnavailable(key, port, host, error);
     });
     listeners.push(listener);
-    return listener.port;
+    return listener;
   };
-  const ports: Ports = {
-    smtp_port: await listen('smtp_port', inbound),
-    submission_port: await listen('submission_port', submission('starttls')),
-    submissions_port: await listen('submissions_port', submission('implicit')),
-    imap_port: await listen('imap_port', imap('starttls')),
-    imaps_port: await listen('imaps_port', imap('implicit')),
+  const smtps = await listen('submissions_port', submission('implicit'));
+  const imaps = await listen('imaps_port', imap('implicit'));
+  const mailPorts = {
+    smtp_port: (await listen('smtp_port', inbound)).port,
+    submission_port: (await listen('submission_port', submission('starttls'))).port,
+    submissions_port: smtps.port,
+    imap_port: (await listen('imap_port', imap('starttls'))).port,
+    imaps_port: imaps.port,
   };
 
+  // ---- the web -----------------------------------------------------------------------------------------------------
+  const webOptions = { host, events, clock };
+  let https: { readonly port: number } | undefined;
+  const addresses: Addresses = {
+    host: mailDomain,
+    isIpv4: kindOfMailDomain(mailDomain) === 'ipv4',
+    certificateIsPublic: () => isPublic(certificate.pair),
+    ports: () => ({ ...mailPorts, https_port: https?.port ?? 443 }),
+  };
+  if (settings.https_port !== undefined) {
+    const web = scope.use(await createWeb({ addresses, newAccounts, events, ...siteOf(settings) }));
+    https = await listen('https_port', (port) =>
+      createHttps({
+        ...webOptions,
+        port,
+        certificate,
+        web: web.server,
+        imap: imaps,
+        smtp: smtps,
+        alpnChallenge: challenges.alpn,
+        admission: admissionOf(MAX_WEB_CONNECTIONS),
+      }),
+    );
+  }
+  const http =
+    settings.http_port === undefined
+      ? undefined
+      : await listen('http_port', (port) =>
+          createHttp({
+            ...webOptions,
+            port,
+            domain: mailDomain,
+            names: new Set(['', 'www.', 'mta-sts.', 'autoconfig.'].map((prefix) => prefix + mailDomain)),
+            httpsPort: https?.port,
+            httpChallenge: challenges.http,
+            admission: admissionOf(MAX_WEB_CONNECTIONS),
+          }),
+        );
+  const ports: Ports = {
+    ...mailPorts,
+    ...(http && { http_port: http.port }),
+    ...(https && { https_port: https.port }),
+  };
+
+  supply.start();
   const running = scope.move();
   let stopped: Promise<void> | undefined;
   const stop = async () => {
@@ -317,7 +407,23 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   };
 }
 
-function portUnavailable(key: PortKey, port: number, host: string, error: unknown): unknown {
+/** What the pages are made from. */
+export function siteOf(settings: Settings): Pick<WebParts, 'wwwFolder' | 'facts'> {
+  return {
+    wwwFolder: settings.www_folder,
+    facts: {
+      maxMessageSize: settings.max_message_size,
+      maxMailboxSize: settings.max_mailbox_size,
+      notifierUrl: settings.notifier_url,
+      privacyMail: settings.privacy_mail,
+      privacyPostal: settings.privacy_postal,
+      privacyPdo: settings.privacy_pdo,
+      privacySupervisor: settings.privacy_supervisor,
+    },
+  };
+}
+
+function portUnavailable(key: keyof Ports, port: number, host: string, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'EADDRINUSE') return new PortUnavailable(`port ${port} (${key}) is taken by another program`);
   if (code === 'EACCES') {
@@ -331,34 +437,14 @@ function portUnavailable(key: PortKey, port: number, host: string, error: unknow
   return error;
 }
 
-/** The operator's own certificate, or one we sign ourselves and keep. */
-async function keyPairOf(
-  settings: Settings,
-  mailDomain: string,
-  clock: Clock,
-  events: Events,
-): Promise<KeyPair> {
-  const files = settings.tls_external_cert_and_key;
-  if (files) {
-    const checks = { now: clock.now(), names: [mailDomain], warn: events.certificateDoubtful };
-    return readKeyPair(files.cert, files.key, checks);
-  }
-  // client.md 1.8: what no authority vouches for is taken for the other kinds alone.
-  if (kindOfMailDomain(mailDomain) === 'name') {
-    events.certificateDoubtful(
-      `without tls_external_cert_and_key it is self-signed, and clients refuse that for ${mailDomain}`,
-    );
-  }
-  return keepSelfSigned({
-    directory: join(settings.data_dir, 'tls'),
-    names: namesOf(settings, mailDomain),
-    clock,
-  });
-}
-
 /** What clients may call us: a relay that is tried out is reached by its address, too. */
 function namesOf({ listen_address }: Settings, mailDomain: string): string[] {
   return [mailDomain, 'localhost', '127.0.0.1', ...(listen_address === undefined ? [] : [listen_address])];
+}
+
+/** Under which others may know this machine; behind NAT it has more, which it cannot see. */
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
 }
 
 /** listen_address, or every address there is: `::` takes IPv4 too, but not where the machine has no IPv6. */

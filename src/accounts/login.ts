@@ -8,6 +8,7 @@ import { HashQueueFull, createHashQueue } from './hash-queue.ts';
 import { creationRefused, loginAddress } from './names.ts';
 import type { CreationRules } from './names.ts';
 import { MAX_PASSWORD_BYTES, checkPassword, checkingCost, hashPassword, wantedRounds } from './passwords.ts';
+import type { Registration } from './registration.ts';
 import { createTarpit } from './tarpit.ts';
 import { createVerifiedLogins } from './verified-logins.ts';
 
@@ -26,6 +27,8 @@ export type Login = (address: string, password: string, how?: LoginOptions) => P
 export interface LoginOptions {
   /** Whether this login keeps an unused account alive (true unless said): upstream counts IMAP alone (relay.md 6). */
   readonly countsAsUse?: boolean;
+  /** The network address it comes from; without one no rate for new accounts counts it. */
+  readonly peer?: string;
 }
 
 export interface LoginParts {
@@ -39,8 +42,8 @@ export interface LoginParts {
   /** Lower case; what stands after the `@` of every account. */
   readonly domain: string;
   readonly rules: CreationRules;
-  /** Why no account can be made now; undefined where one can. Asked only for names and passwords that would do. */
-  readonly mayCreate?: () => string | undefined;
+  /** Asked only for names and passwords that would do; always yes unless given. */
+  readonly mayCreate?: Registration['mayCreate'];
   /** Password hashes at once: the number of cores. */
   readonly hashesInFlight: number;
   /** See MAX_QUEUED_COST. */
@@ -69,9 +72,21 @@ export function createLogin(parts: LoginParts): Login {
   /** The same login under way more than once is one piece of work. At most one entry for each open session. */
   const flights = new Map<string, Promise<LoginOutcome>>();
 
-  const create = async (address: string, password: string): Promise<LoginOutcome> => {
-    const refused = creationRefused(address, password, rules) ?? mayCreate();
+  const create = async (
+    address: string,
+    password: string,
+    peer: string | undefined,
+  ): Promise<LoginOutcome> => {
+    const refused = creationRefused(address, password, rules);
     if (refused !== undefined) return { kind: 'refused', reason: `no account made: ${refused}` };
+    const stop = mayCreate({ password, peer });
+    if (stop !== undefined) {
+      const reason = `no account made: ${stop.reason}`;
+      // To the client `refused` is a wrong password; what passes must not look like one (relay.md 10).
+      if (stop.kind === 'closed') return { kind: 'refused', reason };
+      events.loginUnavailable(reason);
+      return { kind: 'unavailable', reason };
+    }
     const hash = await hashes.run(wantedRounds(password), SHARE_FOR_CREATION, () =>
       hashPassword(password, random),
     );
@@ -114,10 +129,10 @@ export function createLogin(parts: LoginParts): Login {
     }
   };
 
-  const attempt = async (address: string, password: string): Promise<LoginOutcome> => {
+  const attempt = async (address: string, password: string, peer?: string): Promise<LoginOutcome> => {
     try {
       const account = await store.accounts.find(address);
-      return account === undefined ? await create(address, password) : await verify(account, password);
+      return account === undefined ? await create(address, password, peer) : await verify(account, password);
     } catch (error) {
       return { kind: 'unavailable', reason: failed(error) };
     }
@@ -138,25 +153,25 @@ export function createLogin(parts: LoginParts): Login {
   };
 
   /** Joins the flight of the same login or starts one; only who started it is told that it made the account. */
-  const sharedAttempt = async (address: string, password: string): Promise<LoginOutcome> => {
+  const sharedAttempt = async (address: string, password: string, peer?: string): Promise<LoginOutcome> => {
     const key = `${address}\0${createHmac('sha256', flightKey).update(password).digest('base64')}`;
     const flight = flights.get(key);
     if (flight !== undefined) {
       const outcome = await flight;
       return outcome.kind === 'ok' ? { ...outcome, created: false } : outcome;
     }
-    const started = attempt(address, password).finally(() => flights.delete(key));
+    const started = attempt(address, password, peer).finally(() => flights.delete(key));
     flights.set(key, started);
     return started;
   };
 
-  const check = async (login: string, password: string): Promise<LoginOutcome> => {
+  const check = async (login: string, password: string, peer?: string): Promise<LoginOutcome> => {
     const address = loginAddress(login, domain);
     if (address === undefined) return { kind: 'refused', reason: 'not a name of this relay' };
     if (password.length === 0) return { kind: 'refused', reason: 'no password' };
     if (Buffer.byteLength(password) > MAX_PASSWORD_BYTES)
       return { kind: 'refused', reason: 'the password is too long' };
-    return sharedAttempt(address, password);
+    return sharedAttempt(address, password, peer);
   };
 
   /** Kept as a day: one write a day at most, and nothing to wait for on the other logins of that day. */
@@ -170,8 +185,8 @@ export function createLogin(parts: LoginParts): Login {
     }
   };
 
-  return async (login, password, { countsAsUse = true } = {}) => {
-    const outcome = await check(login, password);
+  return async (login, password, { countsAsUse = true, peer } = {}) => {
+    const outcome = await check(login, password, peer);
     if (outcome.kind === 'ok') {
       if (countsAsUse) await touch(outcome.account);
       return outcome;

@@ -63,6 +63,23 @@ export const commands: readonly Command[] = [
     run: async (call) => (await import('./move.ts')).move(call),
   },
   {
+    name: 'webdev',
+    flags: [
+      configFlag,
+      {
+        name: 'port',
+        value: 'PORT',
+        text: 'The port on this machine; 8080 unless given, 0 for any free one.',
+      },
+    ],
+    summary: 'Show the web pages while you edit them',
+    text:
+      'Serves the pages of `www_folder`, or those that come with Teal, on this machine alone and without TLS, until ' +
+      'it gets SIGINT or SIGTERM. A page that is open in a browser is loaded anew every two seconds. No relay runs; ' +
+      'links and codes lead to the relay of `mail_domain`.',
+    run: async (call) => (await import('./webdev.ts')).webdev(call),
+  },
+  {
     name: 'help',
     words: { name: 'COMMAND', most: 2, text: 'The command to explain.' },
     flags: [],

@@ -16,6 +16,12 @@ export interface Resolver {
   txt(name: string): Promise<readonly string[][]>;
 }
 
+/** As above. */
+export interface AddressResolver {
+  /** The IPv4 and IPv6 addresses of `name`, behind CNAMEs as well; at least one, and all or none. */
+  readonly addresses: (name: string) => Promise<readonly string[]>;
+}
+
 export interface ResolverOptions {
   /** `address` or `address:port` (IPv6 in brackets before a port): when given, nobody else is asked. */
   readonly servers?: readonly string[];
@@ -36,7 +42,10 @@ const missing = new Set(['ENOTFOUND', 'ENODATA', 'EBADNAME']);
  * Asks `servers`, or those of the system. Nothing is kept: each call is a question. Throws where a server is not an
  * address. Disposing of it ends the questions under way, as trouble: an open one would keep the process alive.
  */
-export function createResolver({ servers, timeoutMs }: ResolverOptions): Resolver & Disposable {
+export function createResolver({
+  servers,
+  timeoutMs,
+}: ResolverOptions): Resolver & AddressResolver & Disposable {
   const known = servers ?? new SystemResolver().getServers();
   const wait = Math.max(1, Math.floor(timeoutMs / (WAITS_PER_SERVER * Math.max(1, known.length))));
   const system = new SystemResolver({
@@ -49,18 +58,29 @@ export function createResolver({ servers, timeoutMs }: ResolverOptions): Resolve
   return {
     async txt(name) {
       const records = await system.resolveTxt(name).catch((error: unknown) => {
-        throw explain(name, error);
+        throw explain(`${name} TXT`, error);
       });
       if (records.length === 0) throw new DnsMissing(`${name} TXT: no record`);
       return records;
     },
     [Symbol.dispose]: () => system.cancel(),
+    async addresses(name) {
+      const ask = (type: 'A' | 'AAAA', question: Promise<string[]>) =>
+        question.catch((error: unknown): string[] => {
+          const reason = explain(`${name} ${type}`, error);
+          if (reason instanceof DnsMissing) return [];
+          throw reason;
+        });
+      const found = await Promise.all([ask('A', system.resolve4(name)), ask('AAAA', system.resolve6(name))]);
+      if (found.every(({ length }) => length === 0)) throw new DnsMissing(`${name} A, AAAA: no record`);
+      return found.flat();
+    },
   };
 }
 
-function explain(name: string, error: unknown): DnsMissing | DnsTrouble {
+function explain(question: string, error: unknown): DnsMissing | DnsTrouble {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
   return missing.has(code)
-    ? new DnsMissing(`${name} TXT: ${code}`, { cause: error })
-    : new DnsTrouble(`${name} TXT: ${code}`, { cause: error });
+    ? new DnsMissing(`${question}: ${code}`, { cause: error })
+    : new DnsTrouble(`${question}: ${code}`, { cause: error });
 }

@@ -43,6 +43,8 @@ export interface SessionParts {
 export interface Context {
   /** Names the session in our log, and its own changes in the store. */
   readonly id: string;
+  /** The network address of the client; never logged. */
+  readonly peer: string;
   readonly parts: SessionParts;
   readonly connection: Connection;
   /** Set by `signIn`. */

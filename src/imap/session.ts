@@ -47,6 +47,8 @@ export interface SessionOptions {
 export function startSession({ socket, tls, parts }: SessionOptions): Session {
   const { clock, events, options, store } = parts;
   const id = parts.random(8).toString('hex');
+  // A socket that is gone has none, and STARTTLS puts another in its place.
+  const peer = socket.remoteAddress ?? '';
 
   let account: Context['account'];
   let selected: Selected | undefined;
@@ -83,6 +85,7 @@ export function startSession({ socket, tls, parts }: SessionOptions): Session {
 
   const context: Context = {
     id,
+    peer,
     parts,
     connection,
     get account() {

@@ -1,7 +1,7 @@
 import type { Refusal } from '../errors.ts';
 import type { Log } from './log.ts';
 
-export type Service = 'smtp' | 'submission' | 'submissions' | 'imap' | 'imaps';
+export type Service = 'smtp' | 'submission' | 'submissions' | 'imap' | 'imaps' | 'http' | 'https';
 
 /**
  * One function for every business event: the log line is written here and nowhere else, and a counter joins it here
@@ -18,6 +18,27 @@ export function createEvents(log: Log) {
     stopped: () => log.info({ event: 'stopped' }),
     /** Clients will not like the certificate: expired, for another name, or self-signed for a public one. */
     certificateDoubtful: (problem: string) => log.warn({ event: 'certificate-doubtful', problem }),
+    /** Nobody vouches for the certificate, and why that is so. */
+    certificateSelfSigned: (why: string) => log.info({ event: 'certificate-self-signed', why }),
+    /** New connections of every listener get another certificate from now on. */
+    certificateReplaced: (validTo: Date) =>
+      log.info({ event: 'certificate-replaced', validTo: toText(validTo) }),
+    /** The files of tls_external_cert_and_key have changed and cannot be used; the certificate before them stays. */
+    certificateFilesRejected: (problem: string) =>
+      log.error({ event: 'certificate-files-rejected', problem }),
+    /** Our account with the authority: what a CAA record is to name (RFC 8657). */
+    acmeAccount: (url: string, authority: readonly string[], terms: string | undefined) =>
+      log.info({ event: 'acme-account', url, authority, ...(terms === undefined ? {} : { terms }) }),
+    certificateIssued: (names: readonly string[], why: string) =>
+      log.info({ event: 'certificate-issued', names, why }),
+    /** The certificate goes without this name for now. */
+    certificateNameRefused: (name: string, reason: string) =>
+      log.warn({ event: 'certificate-name-refused', name, reason }),
+    /** No new certificate could be had; said for every try, the first one too, however long the old one lasts. */
+    certificateFailed: (reason: string, attempts: number, since: Date, next: Date) =>
+      log.error({ event: 'certificate-failed', reason, attempts, since: toText(since), next: toText(next) }),
+    /** The authority has no certificates for addresses: the self-signed one stays. */
+    certificateNotOffered: (reason: string) => log.info({ event: 'certificate-not-offered', reason }),
     /** A session was turned away or ended by us. */
     sessionRefused: (service: Service, session: string, refusal: Refusal) =>
       log.info({ event: 'session-refused', service, session, code: refusal.code, detail: refusal.detail }),
@@ -48,6 +69,11 @@ export function createEvents(log: Log) {
     /** A fault of ours: the only event that carries a stack. */
     fault: (where: string, error: unknown) => log.error({ event: 'fault', where, err: error }),
   };
+}
+
+/** Seconds are enough for a person. */
+function toText(date: Date): string {
+  return date.toISOString().replace(/\.\d+/, '');
 }
 
 export type Events = ReturnType<typeof createEvents>;

@@ -11,6 +11,7 @@ import {
   mailAddress,
   mongodbUrl,
   oneOf,
+  optionalPort,
   path,
   port,
   redisUrl,
@@ -112,6 +113,35 @@ export const table = {
     text: 'The fewest characters in the password of a new account.',
   }),
 
+  registration: setting({
+    group: 'accounts',
+    type: oneOf('open', 'closed'),
+    default: 'open',
+    text:
+      'open: whoever comes gets an account. closed: nobody does. Accounts that exist go on working. ' +
+      'While there is a file named nocreate in data_dir, registration is closed, too; that acts at once.',
+  }),
+  refuse_automatic_accounts: setting({
+    group: 'accounts',
+    type: yesNo,
+    default: 'false',
+    text: 'No new account for a Delta Chat that adds relays to a profile by itself. It marks those accounts.',
+  }),
+  max_new_accounts: setting({
+    group: 'accounts',
+    type: wholeNumber(0, 1_000_000),
+    default: '1000',
+    text: 'New accounts within an hour, over all. 0: as many as come.',
+  }),
+  max_new_accounts_per_network: setting({
+    group: 'accounts',
+    type: wholeNumber(0, 1_000_000),
+    default: '100',
+    text:
+      'New accounts within an hour from one IPv4 address or one IPv6 /64. A private address is not counted: ' +
+      'it is a gateway or a proxy, with everybody behind it. 0: as many as come.',
+  }),
+
   max_load_1m: setting({
     group: 'system',
     type: decimalNumber(0, 100_000),
@@ -151,13 +181,29 @@ export const table = {
     default: '',
     text:
       'Two files in PEM, the certificate chain and its key, kept by something else, for instance certbot. ' +
-      'When empty, Teal makes a self-signed certificate and keeps it in data_dir.',
+      'Teal reads them again when they change. When empty, Teal gets a certificate from acme_directory by itself, or ' +
+      'signs its own where no authority can: for names that start with an underscore and addresses.',
+  }),
+  acme_directory: setting({
+    group: 'certificates',
+    type: url(),
+    default: 'https://acme-v02.api.letsencrypt.org/directory',
+    text:
+      'The ACME directory of the certificate authority; the default is Let’s Encrypt. To try things out, its ' +
+      'staging directory is https://acme-staging-v02.api.letsencrypt.org/directory.',
+  }),
+  acme_terms_agreed: setting({
+    group: 'certificates',
+    type: yesNo,
+    default: 'true',
+    text:
+      'You agree to the terms of service of the certificate authority (their address is in the log). ' +
+      'If not, no account is made with it, and the certificate is self-signed.',
   }),
   acme_email: setting({
     group: 'certificates',
     type: mailAddress,
     default: '',
-    acts: false,
     aliases: ['ACME_EMAIL'],
     text: 'Where the certificate authority may write to about the certificates of this relay.',
   }),
@@ -207,17 +253,15 @@ export const table = {
   }),
   http_port: setting({
     group: 'network',
-    type: port,
+    type: optionalPort,
     default: '80',
-    acts: false,
     text: 'HTTP: the challenges of the certificate authority, and a redirect to HTTPS.',
   }),
   https_port: setting({
     group: 'network',
-    type: port,
+    type: optionalPort,
     default: '443',
-    acts: false,
-    text: 'HTTPS: the web pages, new accounts, mail from other relays; IMAP and SMTP by ALPN.',
+    text: 'HTTPS: the web pages and new accounts; IMAP and submission for clients that ask for them by ALPN.',
   }),
   dns_servers: setting({
     group: 'network',
@@ -292,8 +336,10 @@ export const table = {
     group: 'web',
     type: path(true),
     default: '',
-    acts: false,
-    text: 'A directory with web pages of your own. When empty, the pages that come with Teal.',
+    text:
+      'A directory with web pages of your own. When empty, the pages that come with Teal; where it does not exist, ' +
+      'there are no pages. With src/index.md in it, pages are made from the Markdown in src, else it is served as ' +
+      'it is. `teal webdev` shows them while you edit.',
   }),
   iroh_relay: optionalSetting({
     group: 'web',
@@ -310,7 +356,6 @@ export const table = {
     group: 'privacy',
     type: freeText,
     default: '',
-    acts: false,
     text: 'Postal address of the privacy contact. Further lines are indented.',
   }),
   privacy_mail: setting({
@@ -323,14 +368,12 @@ export const table = {
     group: 'privacy',
     type: freeText,
     default: '',
-    acts: false,
     text: 'Postal address of the privacy data officer. Further lines are indented.',
   }),
   privacy_supervisor: setting({
     group: 'privacy',
     type: freeText,
     default: '',
-    acts: false,
     text: 'Postal address of the authority that supervises privacy. Further lines are indented.',
   }),
 

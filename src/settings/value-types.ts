@@ -36,6 +36,13 @@ export const port: ValueType<number> = {
   allowed: 'a port from 1 to 65535, or 0 for any free one',
 };
 
+/** A port that may be left closed. */
+export const optionalPort: ValueType<number | undefined> = {
+  allowed: `${port.allowed}, or \`off\``,
+  parse: (text, base) => (text.toLowerCase() === 'off' ? { value: undefined } : port.parse(text, base)),
+  format: (value) => (value === undefined ? 'off' : String(value)),
+};
+
 export const MEBIBYTE = 1024 * 1024;
 
 /**

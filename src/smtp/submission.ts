@@ -71,7 +71,7 @@ function authenticate(
       return done(asError(refuse('authentication_failed', 'acts for another')));
     }
     // relay.md 6: a login that only sends does not keep an account alive.
-    login(username, auth.password ?? '', { countsAsUse: false }).then(
+    login(username, auth.password ?? '', { countsAsUse: false, peer: session.remoteAddress }).then(
       (outcome) => {
         if (outcome.kind === 'refused') return done(asError(refuse('authentication_failed', outcome.reason)));
         if (outcome.kind === 'unavailable') return done(asError(refuse('login_unavailable', outcome.reason)));

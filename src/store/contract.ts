@@ -363,6 +363,11 @@ export interface Values {
   set(key: string, value: string): Promise<void>;
   /** Sets the value if there is none; answers with the one that is there afterwards. */
   setOnce(key: string, value: string): Promise<string>;
+  /**
+   * Sets the value if the one there is `was` (undefined: if there is none); tells whether it did. Of several that come
+   * at once with the same `was` and values of their own, from whatever process, exactly one hears `true`.
+   */
+  setIf(key: string, was: string | undefined, value: string): Promise<boolean>;
 }
 
 // ---- moving ------------------------------------------------------------------------------------------------------

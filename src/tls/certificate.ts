@@ -56,6 +56,12 @@ export function createCertificate(initial: KeyPair): Certificate {
   };
 }
 
+/** Whether somebody else vouches for the certificate; what signed itself is nothing to a client that checks in earnest. */
+export function isPublic({ cert }: KeyPair): boolean {
+  const { issuer, subject } = new X509Certificate(cert);
+  return issuer !== subject;
+}
+
 /** What a TLS server would do with the pair; a pair that it could not use must never reach one that is serving. */
 function assertUsable({ key, cert }: KeyPair): void {
   // The context alone would take an empty text for "none given".

@@ -38,7 +38,7 @@ export async function readKeyPair(
       `${certFile} holds a key and ${keyFile} a certificate: tls_external_cert_and_key names the certificate first`,
     );
   }
-  const certificate = certificateOf(pair.cert, certFile);
+  const [certificate, above] = chainOf(pair.cert, certFile);
   const key = keyOf(pair.key, keyFile);
   if (!certificate.checkPrivateKey(key)) {
     throw new BadCertificateFile(
@@ -46,7 +46,7 @@ export async function readKeyPair(
         'the server’s own certificate must come first, its chain after it',
     );
   }
-  if (checks !== undefined) warn(certificate, certFile, checks);
+  if (checks !== undefined) warn(certificate, above, certFile, checks);
   return pair;
 }
 
@@ -77,8 +77,8 @@ function whyUnreadable(error: unknown): string {
   return `cannot be read: ${String(code ?? error)}`;
 }
 
-/** The first certificate; all of the chain must be readable, or the TLS server would not take it. */
-function certificateOf(pem: string, path: string): X509Certificate {
+/** The first certificate, and the one after it; all must be readable, or the TLS server would not take them. */
+function chainOf(pem: string, path: string): readonly [X509Certificate, X509Certificate | undefined] {
   const [own, ...chain] = pem.split(/(?=-----BEGIN )/).filter((block) => CERTIFICATE.test(block));
   if (own === undefined) throw new BadCertificateFile(`${path} holds no certificate in PEM form`);
   const parse = (block: string, nth: number) => {
@@ -88,8 +88,8 @@ function certificateOf(pem: string, path: string): X509Certificate {
       throw new BadCertificateFile(`certificate ${nth} in ${path} is damaged`, { cause: error });
     }
   };
-  chain.forEach((block, place) => parse(block, place + 2));
-  return parse(own, 1);
+  const first = parse(own, 1);
+  return [first, chain.map((block, place) => parse(block, place + 2))[0]];
 }
 
 function keyOf(pem: string, path: string): KeyObject {
@@ -106,7 +106,19 @@ function keyOf(pem: string, path: string): KeyObject {
   }
 }
 
-function warn(certificate: X509Certificate, path: string, { now, names, warn: tell }: KeyPairChecks): void {
+function warn(
+  certificate: X509Certificate,
+  above: X509Certificate | undefined,
+  path: string,
+  { now, names, warn: tell }: KeyPairChecks,
+): void {
+  // Browsers often find the missing certificate by themselves; Delta Chat and mail servers do not.
+  if (!certificate.checkIssued(above ?? certificate))
+    tell(
+      above === undefined
+        ? `${path} holds the certificate without the chain of its authority: name the full chain (fullchain.pem)`
+        : `the second certificate in ${path} is not the one that issued the first: the chain is not in order`,
+    );
   const { validFromDate: from, validToDate: to } = certificate;
   if (to.getTime() <= now) tell(`the certificate in ${path} expired at ${to.toISOString()}`);
   if (from.getTime() > now) tell(`the certificate in ${path} is not valid before ${from.toISOString()}`);

@@ -47,6 +47,9 @@ export async function prepareTrial(options: {
       mail_domain: trialDomain,
       data_dir: dataDir,
       listen_address: host,
+      // A trial is tried with the links it prints; it has no pages.
+      http_port: undefined,
+      https_port: undefined,
       // The brakes keep strangers away from a busy machine; here the person who started it waits for two accounts.
       max_load_1m: Infinity,
       min_available_memory: 0,

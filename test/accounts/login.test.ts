@@ -144,7 +144,7 @@ describe('login', { timeout: 30_000 }, () => {
     const at = setUp({
       mayCreate: () => {
         asked++;
-        return 'registration is closed';
+        return { kind: 'closed', reason: 'registration is closed' };
       },
     });
     const refused = await failing(at, freshName(), secret);

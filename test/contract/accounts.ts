@@ -190,5 +190,23 @@ export function accountSuite(open: OpenStore): void {
       assert.equal(await values.get('domain'), once[0]);
       assert.equal(await values.setOnce('a', '3'), '2');
     });
+
+    test('are changed only from what they were thought to be, and by one of those who try at once', async () => {
+      const { values } = at.store;
+      for (const [was, key] of [
+        [undefined, 'new'],
+        ['2', 'kept'],
+      ] as const) {
+        if (was !== undefined) await values.set(key, was);
+        const mine = ['x', 'y', 'z'];
+        const done = await Promise.all(mine.map((value) => values.setIf(key, was, value)));
+        assert.equal(done.filter(Boolean).length, 1);
+        assert.equal(await values.get(key), mine[done.indexOf(true)]);
+        assert.equal(await values.setIf(key, was, 'late'), false);
+        assert.equal(await values.get(key), mine[done.indexOf(true)]);
+      }
+      assert.equal(await values.setIf('missing', 'something', 'value'), false);
+      assert.equal(await values.get('missing'), undefined);
+    });
   });
 }

@@ -79,6 +79,8 @@ export class DeltaChat implements AsyncDisposable {
       stdio: 'pipe',
     });
     child.stderr.resume();
+    // A call may be on its way while the core is killed.
+    child.stdin.on('error', () => undefined);
     return new DeltaChat(dir, child);
   }
 
@@ -143,9 +145,10 @@ export class DeltaChat implements AsyncDisposable {
     return id;
   }
 
-  /** A new account from a `dclogin:` or `dcaccount:` link, logged in and idling. */
-  async accountFromLink(link: string): Promise<number> {
+  /** A new account from a `dclogin:` or `dcaccount:` link, logged in and idling; `proxy` resolves all names for it. */
+  async accountFromLink(link: string, proxy?: string): Promise<number> {
     const id = await this.#newAccount('from-link');
+    if (proxy !== undefined) await this.rpc('batch_set_config', id, { proxy_url: proxy, proxy_enabled: '1' });
     const idle = this.wait(id, 'ImapInboxIdle');
     await this.rpc('add_transport_from_qr', id, link);
     await idle;

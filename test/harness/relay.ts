@@ -37,8 +37,11 @@ export function testSettings(dir: string, env: Record<string, string> = {}): Set
       TEAL_SUBMISSIONS_PORT: '0',
       TEAL_IMAP_PORT: '0',
       TEAL_IMAPS_PORT: '0',
-      // Port 9 answers nobody: no test reaches the world's DNS or notifier by mistake.
+      TEAL_HTTP_PORT: '0',
+      TEAL_HTTPS_PORT: '0',
+      // Port 9 answers nobody: no test reaches the world's DNS, authorities or notifier by mistake.
       TEAL_DNS_SERVERS: '127.0.0.1:9',
+      TEAL_ACME_DIRECTORY: 'https://127.0.0.1:9/directory',
       TEAL_NOTIFIER_URL: 'http://127.0.0.1:9/notify',
       TEAL_LOG_LEVEL: 'silent',
       // This machine may be loaded by the other tests.

@@ -96,7 +96,7 @@ test('a login to send does not count as use of the account', async () => {
     },
   });
   await using _client = await relay.connect();
-  assert.deepEqual(hows, [{ countsAsUse: false }]);
+  assert.deepEqual(hows, [{ countsAsUse: false, peer: '127.0.0.1' }]);
 });
 
 test('MAIL FROM is the address that logged in', async () => {

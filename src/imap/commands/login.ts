@@ -68,7 +68,7 @@ async function signIn(username: string, password: string, context: Context): Pro
 
 async function ask(username: string, password: string, context: Context): Promise<LoginOutcome> {
   try {
-    return await context.parts.login(username, password);
+    return await context.parts.login(username, password, { peer: context.peer });
   } catch (error) {
     if (!(error instanceof StoreUnavailable)) throw error;
     context.parts.events.storeUnavailable(error);

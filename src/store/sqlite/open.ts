@@ -112,6 +112,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
       get: (key) => access.local((database) => value(database, key)),
       set: (key, text) => access.write('setValue', { key, value: text }),
       setOnce: (key, text) => access.write('setValueOnce', { key, value: text }),
+      setIf: (key, was, text) => access.write('setValueIf', { key, was, value: text }),
     },
     accept: createAccept(access, files, during),
     ping: async () => {

@@ -17,7 +17,7 @@ import {
   sweepRemoved,
 } from './writes/mailboxes.ts';
 import { addToken, claimJobs, settleJob } from './writes/push-jobs.ts';
-import { ping, setValue, setValueOnce } from './writes/values.ts';
+import { ping, setValue, setValueIf, setValueOnce } from './writes/values.ts';
 import { changedSince, body, expungedSince, headers, knownFiles, messagesByUid } from './reads/messages.ts';
 import { snapshot, status } from './reads/mailboxes.ts';
 import { accountRows } from './reads/accounts.ts';
@@ -45,6 +45,7 @@ export const writes = {
   settleJob,
   setValue,
   setValueOnce,
+  setValueIf,
   ping,
 };
 

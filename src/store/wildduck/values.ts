@@ -34,5 +34,10 @@ export function createValues(values: Collection<ValueDocument>): Values {
       if (there !== undefined) return there;
       return (await insert(key, value)) ? value : ((await get(key)) ?? value);
     },
+    setIf: async (key, was, value) => {
+      if (was === undefined) return insert(key, value);
+      const { matchedCount } = await values.updateOne({ _id: key, value: was }, { $set: { value } });
+      return matchedCount === 1;
+    },
   };
 }

@@ -1,0 +1,76 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { peerNetwork } from '../limits/peer-network.ts';
+import type { LocalRateLimit } from '../limits/rate-limit.ts';
+import { isSharedAddress } from '../limits/shared-address.ts';
+import { AUTOMATIC_PASSWORD_LENGTH } from './offer.ts';
+
+/** Why no account is made now. `closed` stays so until somebody changes it; `busy` passes. */
+export interface CreationStop {
+  readonly kind: 'closed' | 'busy';
+  /** For the log. */
+  readonly reason: string;
+}
+
+/** An account that somebody wants, its name and password already found to be in order. */
+export interface CreationRequest {
+  readonly password: string;
+  /** The network address it is asked from; undefined for the relay's own, which no rate counts. */
+  readonly peer: string | undefined;
+}
+
+export interface Registration {
+  /** Asked before each account is made, and counts it. */
+  readonly mayCreate: (request: CreationRequest) => CreationStop | undefined;
+  /** Whether somebody who asked now would get one; counts nothing. */
+  readonly mayOffer: () => CreationStop | undefined;
+}
+
+export interface RegistrationParts {
+  readonly dataDir: string;
+  readonly mode: 'open' | 'closed';
+  /** Refuse what clients sign up for by themselves, to have one more relay. */
+  readonly refuseAutomatic: boolean;
+  /** Why the machine should get no account more, undefined where it may. */
+  readonly brakes: () => string | undefined;
+  /** New accounts of all together; undefined: as many as come. */
+  readonly rate: LocalRateLimit | undefined;
+  /** The same for one network each. */
+  readonly ratePerNetwork: LocalRateLimit | undefined;
+}
+
+/**
+ * Who may have an account. The switch is a setting, and a file as upstream has it (`/etc/chatmail-nocreate`, relay.md
+ * 10; ours is `<data_dir>/nocreate`), looked at each time, so that it acts at once.
+ */
+export function createRegistration(parts: RegistrationParts): Registration {
+  const file = join(parts.dataDir, 'nocreate');
+
+  function mayOffer(): CreationStop | undefined {
+    if (parts.mode === 'closed') return { kind: 'closed', reason: 'registration is closed' };
+    if (existsSync(file)) return { kind: 'closed', reason: 'the file nocreate is there' };
+    const busy = parts.brakes();
+    return busy === undefined ? undefined : { kind: 'busy', reason: busy };
+  }
+
+  function overRate(peer: string): CreationStop | undefined {
+    // Behind a gateway everybody has one address: a limit for it would be one for all of them.
+    if (!isSharedAddress(peer) && parts.ratePerNetwork?.take(peerNetwork(peer)).ok === false) {
+      return { kind: 'busy', reason: 'more than max_new_accounts_per_network' };
+    }
+    if (parts.rate?.take('all').ok === false) return { kind: 'busy', reason: 'more than max_new_accounts' };
+    return undefined;
+  }
+
+  return {
+    mayOffer,
+    mayCreate({ password, peer }) {
+      const stop = mayOffer();
+      if (stop) return stop;
+      if (parts.refuseAutomatic && [...password].length === AUTOMATIC_PASSWORD_LENGTH) {
+        return { kind: 'closed', reason: 'an automatic sign-up' };
+      }
+      return peer === undefined ? undefined : overRate(peer);
+    },
+  };
+}

@@ -1,0 +1,89 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { minute, second } from '../clock.ts';
+import type { Clock, Timer } from '../clock.ts';
+import { refuse } from '../errors.ts';
+import type { Admission } from '../limits/admission.ts';
+import type { Events } from '../observe/events.ts';
+
+export interface ConnectionsParts {
+  readonly service: 'http' | 'https';
+  readonly admission: Admission;
+  readonly clock: Clock;
+  readonly events: Events;
+}
+
+/** A connection that was let in. */
+export interface Place {
+  /** Gives the place back and ends the time limit: somebody else looks after the connection now. Twice is harmless. */
+  leave(): void;
+}
+
+/** Every connection to a port of the web: their number is bounded, and so is the time that each has. */
+export interface Connections {
+  /** Takes a place; without one left the connection is destroyed. It has `HEAD_TIME` to send its first request. */
+  admit(socket: Socket): Place | undefined;
+  /** For `request` of an http.Server whose connections were admitted. `socket` is the admitted one, below TLS. */
+  request(socket: Socket, request: IncomingMessage, response: ServerResponse): void;
+  /** Destroys whatever is still here. */
+  destroyAll(): void;
+}
+
+/** From connecting, or from the last answer, to the end of a request's header; TLS included. */
+export const HEAD_TIME = 20 * second;
+/** From the end of the header to the end of the answer. */
+export const REQUEST_TIME = 2 * minute;
+/** Connections turned away are logged this often, with their number: a flood must not flood the log. */
+const TURNED_AWAY_INTERVAL = 10 * second;
+
+export function createConnections({ service, admission, clock, events }: ConnectionsParts): Connections {
+  const timers = new Map<Socket, Timer>();
+  let turnedAway = 0;
+  let turnedAwayAt = -Infinity;
+
+  function limit(socket: Socket, ms: number): void {
+    timers.get(socket)?.[Symbol.dispose]();
+    timers.set(
+      socket,
+      clock.after(ms, () => socket.destroy()),
+    );
+  }
+
+  function turnAway(socket: Socket): void {
+    socket.destroy();
+    turnedAway += 1;
+    if (clock.now() - turnedAwayAt < TURNED_AWAY_INTERVAL) return;
+    events.sessionRefused(service, '-', refuse('too_many_connections', `${turnedAway} turned away`));
+    turnedAwayAt = clock.now();
+    turnedAway = 0;
+  }
+
+  return {
+    admit(socket) {
+      socket.on('error', (error) => events.sessionFailed(service, '-', error));
+      const release = admission.admit(socket.remoteAddress ?? '');
+      if (release === undefined) {
+        turnAway(socket);
+        return undefined;
+      }
+      limit(socket, HEAD_TIME);
+      const leave = () => {
+        release();
+        timers.get(socket)?.[Symbol.dispose]();
+        timers.delete(socket);
+      };
+      socket.once('close', leave);
+      return { leave };
+    },
+    request(socket, _request, response) {
+      if (!timers.has(socket)) return;
+      limit(socket, REQUEST_TIME);
+      response.once('close', () => {
+        if (timers.has(socket)) limit(socket, HEAD_TIME);
+      });
+    },
+    destroyAll() {
+      for (const socket of [...timers.keys()]) socket.destroy();
+    },
+  };
+}

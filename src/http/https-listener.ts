@@ -1,0 +1,167 @@
+import { constants } from 'node:crypto';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { createServer } from 'node:net';
+import type { Socket } from 'node:net';
+import { TLSSocket, createSecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
+import type { Clock } from '../clock.ts';
+import type { Admission } from '../limits/admission.ts';
+import type { Events } from '../observe/events.ts';
+import type { Certificate, KeyPair } from '../tls/certificate.ts';
+import { readClientHello } from './client-hello.ts';
+import type { ClientHello } from './client-hello.ts';
+import { createConnections } from './connections.ts';
+import type { Place } from './connections.ts';
+import type { Listener } from './listener.ts';
+
+/** Serves a connection whose TLS is done. */
+export interface TakesTls {
+  serve(socket: TLSSocket): void;
+}
+
+export interface HttpsParts {
+  readonly host: string;
+  /** 0 binds any free port. */
+  readonly port: number;
+  readonly certificate: Certificate;
+  /** Never listens itself: gets the connections that want HTTP. */
+  readonly web: Server;
+  /** Gets what chose `imap`. */
+  readonly imap: TakesTls;
+  /** Gets what chose `smtp`; submission, for users (client.md 1.8). */
+  readonly smtp: TakesTls;
+  /** The certificate that answers a TLS-ALPN-01 challenge for this name (RFC 8737), where one is under way. */
+  readonly alpnChallenge: (serverName: string) => KeyPair | undefined;
+  readonly admission: Admission;
+  readonly events: Events;
+  readonly clock: Clock;
+}
+
+/** A ClientHello is 250 bytes to 2 KB (post-quantum keys); who sends it byte by byte must not cost us much. */
+const MAX_HELLO = 8192;
+
+type Destination = 'web' | 'imap' | 'smtp' | 'challenge';
+
+/**
+ * Port 443: HTTPS, IMAP and submission, told apart by what the client offers in ALPN. The ClientHello is read before
+ * TLS answers, because OpenSSL asks for the certificate before it looks at ALPN, and mail needs TLS 1.3 where the web
+ * does with 1.2. Rejects when the port cannot be bound.
+ */
+export async function createHttps(parts: HttpsParts): Promise<Listener> {
+  const { certificate, web, events } = parts;
+  const connections = createConnections({ ...parts, service: 'https' });
+  /** By the socket that http knows, the one that was admitted. */
+  const rawOf = new WeakMap<Socket, Socket>();
+  let contexts = contextsOf(certificate.pair);
+  const stopFollowing = certificate.onReplace((pair) => {
+    contexts = contextsOf(pair);
+  });
+
+  web.on('request', (request, response) => {
+    const raw = rawOf.get(request.socket);
+    if (raw) connections.request(raw, request, response);
+  });
+
+  function accept(socket: Socket): void {
+    const place = connections.admit(socket);
+    if (!place) return;
+    readHello(socket, (hello) => secure(socket, place, hello));
+  }
+
+  function secure(socket: Socket, place: Place, hello: ClientHello): void {
+    const to = destinationOf(hello.protocols);
+    const chosen = contextFor(to, hello);
+    if (!chosen) return void socket.destroy();
+    // A client that offers protocols of which we have none gets no_application_protocol (RFC 7301 3.2) from OpenSSL.
+    const tls = new TLSSocket(socket, { isServer: true, ...chosen });
+    tls.on('error', (error: Error) => {
+      events.sessionFailed('https', '-', error);
+      socket.destroy();
+    });
+    socket.once('close', () => tls.destroy());
+    tls.once('secure', () => {
+      if (to === 'challenge') return void tls.end();
+      if (to === 'web') {
+        rawOf.set(tls, socket);
+        web.emit('connection', tls);
+        return;
+      }
+      // Mail counts its own connections and has limits of its own.
+      place.leave();
+      parts[to].serve(tls);
+    });
+  }
+
+  function contextFor(
+    to: Destination,
+    { serverName }: ClientHello,
+  ): { secureContext: SecureContext; ALPNProtocols: string[] } | undefined {
+    if (to === 'web') return { secureContext: contexts.web, ALPNProtocols: ['http/1.1'] };
+    if (to !== 'challenge') return { secureContext: contexts.mail, ALPNProtocols: [to] };
+    const pair = serverName === undefined ? undefined : parts.alpnChallenge(serverName);
+    return pair && { secureContext: contextsOf(pair).web, ALPNProtocols: [ACME_TLS] };
+  }
+
+  // client.md 2.8: without noDelay each answer may wait 40 ms for the peer's acknowledgement.
+  const tcp = createServer({ noDelay: true, keepAlive: true }, accept);
+  tcp.listen(parts.port, parts.host);
+  try {
+    await once(tcp, 'listening');
+  } catch (error) {
+    stopFollowing();
+    throw error;
+  }
+  tcp.on('error', (error) => events.fault('https listener', error));
+  const address = tcp.address();
+
+  return {
+    port: address !== null && typeof address === 'object' ? address.port : parts.port,
+    async [Symbol.asyncDispose]() {
+      stopFollowing();
+      // Not waited for: it ends with the last connection, and mail that came here is disposed of with its own listener.
+      tcp.close();
+      connections.destroyAll();
+    },
+  };
+}
+
+const ACME_TLS = 'acme-tls/1';
+
+/** HTTPS where nothing is offered, or nothing that we know. */
+function destinationOf(protocols: readonly string[]): Destination {
+  if (protocols.includes(ACME_TLS)) return 'challenge';
+  if (protocols.includes('http/1.1')) return 'web';
+  if (protocols.includes('imap')) return 'imap';
+  if (protocols.includes('smtp')) return 'smtp';
+  return 'web';
+}
+
+/** Browsers of 2013 on speak TLS 1.2; all mail clients of ours speak 1.3 (client.md 1.8). */
+function contextsOf({ key, cert }: KeyPair): { web: SecureContext; mail: SecureContext } {
+  // TLS 1.2 lets a client ask for new handshakes for ever, which cost us more than the client.
+  const options = { key, cert, secureOptions: constants.SSL_OP_NO_RENEGOTIATION, honorCipherOrder: true };
+  return {
+    web: createSecureContext({ ...options, minVersion: 'TLSv1.2' }),
+    mail: createSecureContext({ ...options, minVersion: 'TLSv1.3' }),
+  };
+}
+
+/** Reads as far as the ClientHello goes and puts all of it back. Whoever sends something else is cut off. */
+function readHello(socket: Socket, done: (hello: ClientHello) => void): void {
+  let seen = Buffer.alloc(0);
+  const onData = (chunk: Buffer) => {
+    seen = Buffer.concat([seen, chunk]);
+    const hello = readClientHello(seen);
+    if (hello === 'invalid' || (hello === 'incomplete' && seen.length > MAX_HELLO)) {
+      socket.destroy();
+      return;
+    }
+    if (hello === 'incomplete') return;
+    socket.off('data', onData);
+    socket.pause();
+    socket.unshift(seen);
+    done(hello);
+  };
+  socket.on('data', onData);
+}
