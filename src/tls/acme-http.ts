@@ -72,7 +72,12 @@ export function createAcmeRequest(options: {
     try {
       response = await exchange(url, body, {
         method: method.toUpperCase(),
-        headers: { ...headers, 'user-agent': 'Teal' },
+        headers: {
+          ...headers,
+          'user-agent': 'Teal',
+          // RFC 8555 6.2.
+          ...(body === undefined ? {} : { 'content-type': 'application/jose+json' }),
+        },
         signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]),
         ...(trustedCa === undefined ? {} : { ca: trustedCa }),
       });

@@ -57,3 +57,15 @@ export function createTestClock(start = Date.UTC(2026, 0, 2, 12)): TestClock {
     },
   };
 }
+
+/** A clock that keeps the machine's pace, until it is disposed of, and can be turned on: for peers with a clock of their own. */
+export function createWalkingClock(): TestClock & Disposable {
+  const clock = createTestClock(Date.now());
+  let last = performance.now();
+  const walking = setInterval(() => {
+    const now = performance.now();
+    clock.advance(now - last);
+    last = now;
+  }, 20);
+  return Object.assign(Object.create(clock) as TestClock, { [Symbol.dispose]: () => clearInterval(walking) });
+}
