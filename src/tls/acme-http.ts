@@ -78,6 +78,8 @@ export function createAcmeRequest(options: {
           // RFC 8555 6.2.
           ...(body === undefined ? {} : { 'content-type': 'application/jose+json' }),
         },
+        // A connection of its own each: one that was kept may be closed just as it is used again.
+        agent: false,
         signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]),
         ...(trustedCa === undefined ? {} : { ca: trustedCa }),
       });

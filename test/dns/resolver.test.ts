@@ -19,6 +19,22 @@ test('TXT records come as their strings, over TCP where they are long, and behin
   assert.ok(dns.questions.some(({ name, over }) => name === 'long.test' && over === 'tcp'));
 });
 
+test('addresses are those of both kinds, behind a CNAME as well: all of them, or why not', async () => {
+  await using dns = await createDnsServer();
+  const { addresses } = createResolver({ servers: [dns.address], timeoutMs: 5000 });
+  dns.add({ name: 'both.test', type: 'A', data: '192.0.2.1' });
+  dns.add({ name: 'both.test', type: 'A', data: '192.0.2.2' });
+  dns.add({ name: 'both.test', type: 'AAAA', data: '2001:db8::1' });
+  dns.add({ name: 'www.both.test', type: 'CNAME', data: 'both.test' });
+  dns.setTxt('text.test', 'no address');
+  dns.fail('failing.test');
+  const both = ['192.0.2.1', '192.0.2.2', '2001:db8::1'];
+  for (const name of ['both.test', 'www.both.test'])
+    assert.deepEqual([...(await addresses(name))].sort(), both);
+  for (const name of ['nowhere.test', 'text.test']) await assert.rejects(addresses(name), DnsMissing);
+  await assert.rejects(addresses('failing.test'), DnsTrouble);
+});
+
 test('nothing is kept: each call is a question, so that a new key is seen at once', async () => {
   await using dns = await createDnsServer();
   const resolver = createResolver({ servers: [dns.address], timeoutMs: 5000 });

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { createServer, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
@@ -44,10 +45,10 @@ export async function startAcmeFront(pebble: Pebble, options: AcmeFrontOptions):
         agent: false,
       });
       passed.end(body);
-      const [answer] = await once(passed, 'response');
+      const [answer] = (await once(passed, 'response')) as [IncomingMessage];
       const whole = await buffer(answer);
       const { 'content-length': _length, ...headers } = answer.headers;
-      response.writeHead(answer.statusCode, headers);
+      response.writeHead(answer.statusCode ?? 502, headers);
       response.end(asked.url === '/dir' ? withProfiles(whole, options.profiles ?? []) : whole);
     })().catch(() => response.destroy());
   });

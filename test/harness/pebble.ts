@@ -111,7 +111,9 @@ export async function freePorts(count: number, first?: number): Promise<number[]
 
 function fetchText(url: string, ca: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const asked = request(url, { ca, agent: false }, (response) => text(response).then(resolve, reject));
+    const asked = request(url, { ca, agent: false }, (response) => {
+      text(response).then(resolve, reject);
+    });
     asked.on('error', reject);
     asked.end();
   });

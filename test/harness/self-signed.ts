@@ -3,16 +3,23 @@ import * as x509 from '@peculiar/x509';
 import type { KeyPair } from '../../src/tls/certificate.ts';
 
 /** A fresh P-256 key with a certificate of its own for `name`, good for a day around now. */
-export async function selfSigned(name = '_teal.test'): Promise<KeyPair> {
+export function selfSigned(name = '_teal.test'): Promise<KeyPair> {
+  return issue(name);
+}
+
+/** The same, with a certificate that `by` has signed. */
+export async function issue(name: string, by?: KeyPair): Promise<KeyPair> {
   x509.cryptoProvider.set(webcrypto);
   const keys = await webcrypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
     'sign',
     'verify',
   ]);
   const day = 24 * 3600 * 1000;
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    name: [{ CN: [name] }],
-    keys,
+  const certificate = await x509.X509CertificateGenerator.create({
+    subject: `CN=${name}`,
+    issuer: by === undefined ? `CN=${name}` : new x509.X509Certificate(by.cert).subject,
+    publicKey: keys.publicKey,
+    signingKey: by === undefined ? keys.privateKey : await signingKeyOf(by),
     notBefore: new Date(Date.now() - day),
     notAfter: new Date(Date.now() + day),
     signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
@@ -23,4 +30,9 @@ export async function selfSigned(name = '_teal.test'): Promise<KeyPair> {
     key: `-----BEGIN PRIVATE KEY-----\n${key.toString('base64')}\n-----END PRIVATE KEY-----\n`,
     cert: certificate.toString('pem'),
   };
+}
+
+function signingKeyOf({ key }: KeyPair): Promise<webcrypto.CryptoKey> {
+  const bytes = Buffer.from(key.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64');
+  return webcrypto.subtle.importKey('pkcs8', bytes, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']);
 }

@@ -197,7 +197,8 @@ describe('a relay at an address', { skip: without('pebble') }, () => {
     world.answer = one.acme.challenges.http;
     one.start();
     await one.log.next('certificate-replaced');
-    assert.deepEqual(asked, [{ identifiers: [{ type: 'ip', value: '127.0.0.1' }], profile: 'shortlived' }]);
+    // Pebble refuses a good nonce now and then: the same is asked twice.
+    assert.deepEqual(asked[0], { identifiers: [{ type: 'ip', value: '127.0.0.1' }], profile: 'shortlived' });
     assert.equal(new X509Certificate(one.certificate.pair.cert).checkIP('127.0.0.1'), '127.0.0.1');
   });
 

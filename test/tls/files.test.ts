@@ -8,7 +8,7 @@ import { day } from '../../src/clock.ts';
 import { createCertificate } from '../../src/tls/certificate.ts';
 import type { KeyPair } from '../../src/tls/certificate.ts';
 import { BadCertificateFile, readKeyPair } from '../../src/tls/files.ts';
-import { selfSigned } from '../harness/self-signed.ts';
+import { issue, selfSigned } from '../harness/self-signed.ts';
 
 describe('the files of tls_external_cert_and_key', () => {
   let root: string;
@@ -91,5 +91,24 @@ describe('the files of tls_external_cert_and_key', () => {
       'the certificate in FILE is not for www.chat.example',
       'the certificate in FILE is not for 192.0.2.1',
     ]);
+  });
+
+  test('a certificate without its authority’s chain, or with another chain, is told; a whole chain is not', async () => {
+    const root = await issue('root');
+    const middle = await issue('middle', root);
+    const leaf = await issue('chat.example', middle);
+    const told = async (...chain: readonly KeyPair[]) => {
+      const problems: string[] = [];
+      await readKeyPair(
+        await file('chain.pem', chain.map(({ cert }) => `${cert}\n`).join('')),
+        await file('key.pem', leaf.key),
+        { now: Date.now(), names: ['chat.example'], warn: (problem) => problems.push(problem) },
+      );
+      return problems;
+    };
+    assert.deepEqual(await told(leaf, middle), []);
+    assert.deepEqual(await told(leaf, middle, root), []);
+    assert.match((await told(leaf)).join(), /without the chain/);
+    assert.match((await told(leaf, root)).join(), /not in order/);
   });
 });
