@@ -14,6 +14,7 @@ import type { Resolver } from './dns/resolver.ts';
 import { refuse } from './errors.ts';
 import { createFilter } from './filter/filter.ts';
 import type { tasks } from './heavy.ts';
+import { createHealth } from './http/health.ts';
 import { createHttp } from './http/http-listener.ts';
 import { createHttps } from './http/https-listener.ts';
 import type { Addresses } from './http/addresses.ts';
@@ -58,7 +59,7 @@ export interface Relay extends AsyncDisposable {
 }
 
 type MailPortKey = 'smtp_port' | 'submission_port' | 'submissions_port' | 'imap_port' | 'imaps_port';
-type WebPortKey = 'http_port' | 'https_port';
+type WebPortKey = 'http_port' | 'https_port' | 'health_port';
 /** Those of the web may be left closed. */
 export type Ports = { readonly [key in MailPortKey]: number } & { readonly [key in WebPortKey]?: number };
 
@@ -383,8 +384,13 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
             admission: admissionOf(MAX_WEB_CONNECTIONS),
           }),
         );
+  const health =
+    settings.health_port === undefined
+      ? undefined
+      : await listen('health_port', (port) => createHealth({ port, ping: () => store.ping(), clock }));
   const ports: Ports = {
     ...mailPorts,
+    ...(health && { health_port: health.port }),
     ...(http && { http_port: http.port }),
     ...(https && { https_port: https.port }),
   };

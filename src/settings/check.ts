@@ -51,4 +51,5 @@ const portKeys = [
   'imaps_port',
   'http_port',
   'https_port',
+  'health_port',
 ] as const satisfies readonly (keyof Settings)[];

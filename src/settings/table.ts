@@ -263,6 +263,14 @@ export const table = {
     default: '443',
     text: 'HTTPS: the web pages and new accounts; IMAP and submission for clients that ask for them by ALPN.',
   }),
+  health_port: setting({
+    group: 'network',
+    type: optionalPort,
+    default: 'off',
+    text:
+      'Where a supervisor on this machine asks how Teal is: http://127.0.0.1:PORT/health/live and /health/ready, the ' +
+      'second with 503 while the store does not answer.',
+  }),
   dns_servers: setting({
     group: 'network',
     type: serverList,

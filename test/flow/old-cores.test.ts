@@ -1,12 +1,13 @@
-import { describe, test } from 'node:test';
+import { test } from 'node:test';
 import { cores, DeltaChat, secureJoin, withoutCore } from '../harness/delta-chat.ts';
 import type { CoreVersion } from '../harness/delta-chat.ts';
+import { onEachStore } from '../harness/each-store.ts';
 import { startTestRelay } from '../harness/relay.ts';
 
-describe('what people still have on their phones', { skip: withoutCore('newest') }, () => {
+onEachStore('what people still have on their phones', withoutCore('newest'), (store) => {
   for (const version of (Object.keys(cores) as CoreVersion[]).filter((one) => one !== 'newest')) {
     test(`Delta Chat ${version} chats with the newest`, { skip: withoutCore(version) }, async () => {
-      await using relay = await startTestRelay();
+      await using relay = await startTestRelay({ TEAL_STORE: store });
       await using old = await DeltaChat.start(version);
       await using newest = await DeltaChat.start();
       const alice = await old.account(`oldphones@${relay.domain}`, 'a password of alice', relay.servers());

@@ -90,7 +90,10 @@ export async function startTestRelay(
   await using begun = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'teal-relay-'));
   begun.defer(() => rm(dir, { recursive: true, force: true }));
-  const cluster = env['TEAL_STORE'] === 'wildduck' ? begun.use(await openTestCluster()) : undefined;
+  const cluster =
+    env['TEAL_STORE'] === 'wildduck' && env['TEAL_MONGODB_URL'] === undefined
+      ? begun.use(await openTestCluster())
+      : undefined;
   const settings = testSettings(dir, { ...cluster?.env, ...env });
   const relay = begun.use(await createRelay(settings, overrides));
   const all = begun.move();

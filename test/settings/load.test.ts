@@ -78,6 +78,7 @@ test('without file and environment everything is as upstream has it, and there i
     imaps_port: 993,
     http_port: 80,
     https_port: 443,
+    health_port: undefined,
     dns_servers: [],
     imap_compress: false,
     data_dir: join(cwd, 'data'),
