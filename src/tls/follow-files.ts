@@ -51,13 +51,14 @@ export function followFiles(options: FollowOptions): AsyncDisposable {
 
   function begin(): void {
     settling = false;
+    // Whatever becomes of this one, and also where the last one still hangs.
+    lookIn(LOOK_EVERY);
     looking ??= look()
       .catch((error: unknown) => events.fault('certificate files', error))
       .finally(() => (looking = undefined));
   }
 
   async function look(): Promise<void> {
-    lookIn(LOOK_EVERY);
     let pair: KeyPair;
     try {
       pair = await readKeyPair(cert, key);
