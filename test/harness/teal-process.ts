@@ -35,7 +35,13 @@ export class TealProcess implements AsyncDisposable {
     const launcher = new URL('../../bin/teal.mjs', import.meta.url).pathname;
     const child = spawn(process.execPath, [launcher, 'serve', ...(options.args ?? [])], {
       cwd: options.cwd,
-      env: { PATH: process.env['PATH'] ?? '', ...options.env },
+      // No test takes a port that it has not asked for: 80 and 443 are one for all of them.
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        TEAL_HTTP_PORT: 'off',
+        TEAL_HTTPS_PORT: 'off',
+        ...options.env,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const lines: string[] = [];
