@@ -1,8 +1,9 @@
 import type { Clock, Random } from './clock.ts';
-import type { MoveSource, MoveTarget, OnChange, Store } from './store/contract.ts';
+import type { MoveSource, MoveTarget, OnChange, Store, Values } from './store/contract.ts';
 import { openSqliteSource } from './store/sqlite/move-source.ts';
 import { openSqliteTarget } from './store/sqlite/move-target.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
+import { openSqliteValues } from './store/sqlite/values.ts';
 import { checkInstalled } from './store/wildduck/installed.ts';
 import type { Settings } from './settings/table.ts';
 
@@ -27,6 +28,17 @@ export async function openStore(
   checkInstalled();
   const { openWildduckStore } = await import('./store/wildduck/open.ts');
   return openWildduckStore({ ...cluster(settings), ...parts, quota, onChange });
+}
+
+/** The values of the store that the settings name, for a command: a relay may be running on it meanwhile. */
+export async function openValues(
+  settings: Settings,
+  parts: Pick<StoreParts, 'onFault'>,
+): Promise<Values & AsyncDisposable> {
+  if (settings.store === 'sqlite') return openSqliteValues(settings.data_dir);
+  checkInstalled();
+  const { openWildduckValues } = await import('./store/wildduck/values.ts');
+  return openWildduckValues({ ...cluster(settings), ...parts });
 }
 
 /** Opens a store to be moved from. */

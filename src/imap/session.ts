@@ -147,7 +147,7 @@ export function startSession({ socket, tls, parts }: SessionOptions): Session {
   /** Called by the bus, in the tick of the commit. */
   function hear(change: Change): void {
     if (change.kind === 'account-removed') return bye('Account removed');
-    if (change.kind === 'push') return;
+    if (change.kind === 'push' || change.kind === 'queue') return;
     if (opening?.mailbox === change.mailbox) {
       opening.heard.push(change);
       if (opening.heard.length > MAX_UNTOLD) bye('Too many changes at once', 'UNAVAILABLE');

@@ -12,6 +12,8 @@ export interface Changes {
   subscribe(account: AccountId, listener: (change: Change) => void): () => void;
   /** Calls `listener` whenever a push job came to be; otherwise as `subscribe`. */
   onPush(listener: () => void): () => void;
+  /** Calls `listener` whenever a row came into the queue; otherwise as `subscribe`. */
+  onQueue(listener: () => void): () => void;
 }
 
 /**
@@ -29,6 +31,7 @@ export class TooManyListeners extends Error {
 export function createChanges({ events }: { readonly events: Pick<Events, 'fault'> }): Changes {
   const accounts = new Map<AccountId, Set<Listener>>();
   const push = new Set<Listener>();
+  const queue = new Set<Listener>();
 
   /** A copy is walked: who subscribes meanwhile sees the change in the store anyway, who left is not called. */
   const tell = (listeners: ReadonlySet<Listener> | undefined, change: Change) => {
@@ -43,8 +46,18 @@ export function createChanges({ events }: { readonly events: Pick<Events, 'fault
     }
   };
 
+  const listenersOf = (change: Change) => {
+    if (change.kind === 'push') return push;
+    return change.kind === 'queue' ? queue : accounts.get(change.account);
+  };
+  const join = (listeners: Set<Listener>, hear: () => void) => {
+    const listener = { hear: () => hear() };
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  };
+
   return {
-    publish: (change) => tell(change.kind === 'push' ? push : accounts.get(change.account), change),
+    publish: (change) => tell(listenersOf(change), change),
 
     subscribe(account, hear) {
       const listeners = accounts.get(account) ?? new Set();
@@ -61,11 +74,8 @@ export function createChanges({ events }: { readonly events: Pick<Events, 'fault
       };
     },
 
-    onPush(hear) {
-      const listener = { hear: () => hear() };
-      push.add(listener);
-      return () => void push.delete(listener);
-    },
+    onPush: (hear) => join(push, hear),
+    onQueue: (hear) => join(queue, hear),
   };
 }
 

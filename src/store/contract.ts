@@ -23,7 +23,7 @@ export class StoreUnavailable extends Error {
   override name = 'StoreUnavailable';
 }
 
-/** Every local delivery of a plan would exceed its account's quota; nothing was kept. */
+/** Every local delivery of a plan would exceed its account's quota, and it has no others; nothing was kept. */
 export class OverQuota extends Error {
   override name = 'OverQuota';
 }
@@ -34,6 +34,7 @@ export interface Store extends AsyncDisposable {
   readonly messages: Messages;
   readonly tokens: DeviceTokens;
   readonly pushJobs: PushJobs;
+  readonly queue: Queue;
   readonly values: Values;
 
   /** Takes a message as a whole: when it resolves, all of the plan is durable; when it rejects, none of it is. */
@@ -63,7 +64,25 @@ export interface Plan {
   /** Length of the header block with the empty line that ends it; `message.length` where there is no such line. */
   readonly headerSize: number;
   readonly deliveries: readonly Delivery[];
+  /** The recipients elsewhere: when the plan is durable, the queue has a row for each, due at once. */
+  readonly outgoing?: Outgoing;
 }
+
+export interface Outgoing {
+  /** MAIL FROM on the way out; '' is the null sender. */
+  readonly sender: string;
+  /** Each once; at least one, at most `MAX_OUTGOING`. */
+  readonly recipients: readonly OutgoingRecipient[];
+}
+
+export interface OutgoingRecipient {
+  readonly address: string;
+  /** What rows are gathered by: the domain in lower case, or the address literal with its brackets. */
+  readonly destination: string;
+}
+
+/** Recipients of one plan in the queue: those of one transaction (METADATA maxsmtprecipients). */
+export const MAX_OUTGOING = 1000;
 
 export interface Delivery {
   readonly account: AccountId;
@@ -303,7 +322,9 @@ export type Change =
   | { readonly kind: 'mailbox-removed'; readonly account: AccountId; readonly mailbox: MailboxId }
   | { readonly kind: 'account-removed'; readonly account: AccountId }
   /** There is a push job that is due now. */
-  | { readonly kind: 'push' };
+  | { readonly kind: 'push' }
+  /** There is a row in the queue that is due now. */
+  | { readonly kind: 'queue' };
 
 export type OnChange = (change: Change) => void;
 
@@ -355,6 +376,109 @@ export type PushOutcome =
   | { readonly kind: 'gone' }
   | { readonly kind: 'give-up'; readonly againAt: number };
 
+// ---- queue -------------------------------------------------------------------------------------------------------
+
+declare const queued: unique symbol;
+/** Opaque: one message in the queue, whose bytes are kept once for all of its rows. */
+export type QueuedId = string & { readonly [queued]: true };
+
+/**
+ * Mail on its way to other relays: one row for each recipient. The bytes of a message stay until its last row and its
+ * last copy in a mailbox are gone. Who claims a row has it for the length of the lease; a process that dies gives it back
+ * by that.
+ */
+export interface Queue {
+  /**
+   * Takes rows that are due, in batches: each has one message's due rows of one destination. Destinations in `except` are
+   * passed over, however many rows wait for them: a call costs by what it gives, not by what waits. The destination that
+   * has been due the longest comes first, within it the message that came first.
+   */
+  claim(now: number, wish: ClaimWish): Promise<readonly QueueBatch[]>;
+  /** The bytes of a queued message; undefined where its last row is gone. */
+  body(message: QueuedId): Promise<Body | undefined>;
+  /** Keeps what was signed with, so that later tries need no signing; nothing where the message is gone. */
+  keepSignature(message: QueuedId, signature: KeptSignature): Promise<void>;
+  /** `outcomes` go by the batch's rows, in their order. Does nothing for rows that are another's by now (see `fence`). */
+  settle(batch: QueueBatch, outcomes: readonly RowOutcome[]): Promise<void>;
+  /** When the next row is due whose destination is not in `except`; undefined where there is none. Leased rows count. */
+  nextDue(except: readonly string[]): Promise<number | undefined>;
+  /** For people: up to `limit` destinations with mail that waits, the one with the oldest mail first. */
+  destinations(limit: number): Promise<readonly WaitingDestination[]>;
+  /** For people: up to `limit` rows that wait for one destination, the oldest first. */
+  rows(destination: string, limit: number): Promise<readonly WaitingRow[]>;
+}
+
+export interface ClaimWish {
+  /** Batches over all, and of one destination. */
+  readonly limit: number;
+  readonly perDestination: number;
+  /** Rows in one batch; further rows of the same message make another batch. */
+  readonly rowsPerBatch: number;
+  readonly leaseMs: number;
+  /** Destinations that are as busy as they may be; at most `MAX_EXCEPT`. */
+  readonly except: readonly string[];
+}
+
+/** Destinations passed over in one call: a bound on what may be under way at once. */
+export const MAX_EXCEPT = 1000;
+
+export interface QueueBatch {
+  readonly message: QueuedId;
+  readonly destination: string;
+  readonly sender: string;
+  /** When the message was accepted: its lifetime counts from here. */
+  readonly queuedAt: number;
+  readonly size: number;
+  readonly headerSize: number;
+  readonly signature: KeptSignature | undefined;
+  /** At least one. */
+  readonly rows: readonly QueueRow[];
+  /** Counts up with every claim of a row: `settle` with an old one does nothing. */
+  readonly fence: number;
+}
+
+export interface QueueRow {
+  readonly id: string;
+  readonly recipient: string;
+  /** Tries that have failed. */
+  readonly attempts: number;
+}
+
+export interface KeptSignature {
+  /** Names the keys; with others the message is signed anew. */
+  readonly keys: string;
+  /** The fields that go before the message, each ended by CRLF. At most `MAX_SIGNATURE` characters. */
+  readonly fields: string;
+}
+
+export const MAX_SIGNATURE = 16_384;
+
+/** `done`: the row goes, delivered or given up. `retry`: one attempt more, due at `at`; `reason` is for people. */
+export type RowOutcome =
+  { readonly kind: 'done' } | { readonly kind: 'retry'; readonly at: number; readonly reason: string };
+
+/** Characters of a reason that are kept. */
+export const MAX_REASON = 500;
+
+export interface WaitingDestination {
+  readonly destination: string;
+  readonly rows: number;
+  /** When the oldest of them was accepted. */
+  readonly oldest: number;
+  readonly nextDue: number;
+}
+
+export interface WaitingRow {
+  readonly recipient: string;
+  readonly sender: string;
+  readonly queuedAt: number;
+  readonly size: number;
+  readonly attempts: number;
+  readonly due: number;
+  /** Of the last try; '' before the first. */
+  readonly reason: string;
+}
+
 // ---- values ------------------------------------------------------------------------------------------------------
 
 /** Small values that the relay itself keeps: its domain, settings that change while running. */
@@ -368,7 +492,14 @@ export interface Values {
    * at once with the same `was` and values of their own, from whatever process, exactly one hears `true`.
    */
   setIf(key: string, was: string | undefined, value: string): Promise<boolean>;
+  /** Removes the value if it is `was`; tells whether it did. */
+  removeIf(key: string, was: string): Promise<boolean>;
+  /** Those whose key begins with `prefix`, by key in the order of its bytes; at most `MAX_VALUES_LISTED`. */
+  list(prefix: string): Promise<ReadonlyMap<string, string>>;
 }
+
+/** Values in one list: they are few, and made by the operator. */
+export const MAX_VALUES_LISTED = 10_000;
 
 // ---- moving ------------------------------------------------------------------------------------------------------
 
@@ -384,6 +515,8 @@ export interface MoveSource extends AsyncDisposable {
   messages(address: string, mailbox: string, afterUid: number): AsyncIterable<MovedMessage>;
   /** Ascending by token. */
   pushJobs(): AsyncIterable<MovedPushJob>;
+  /** Ascending by `id`. */
+  queue(): AsyncIterable<MovedQueued>;
   values(): Promise<ReadonlyMap<string, string>>;
   /** No UIDVALIDITY ever given is above this (RFC 9051 2.3.1.1: a later one must be). */
   lastUidValidity(): Promise<number>;
@@ -408,6 +541,8 @@ export interface MoveTarget extends MoveSource {
   /** Ascending, above `lastUid`. All of them or, when it rejects, the first ones only. */
   putMessages(address: string, mailbox: string, messages: readonly MovedMessage[]): Promise<void>;
   putPushJobs(jobs: readonly MovedPushJob[]): Promise<void>;
+  /** One that has been put already (by its `id`) is left as it is. */
+  putQueued(queued: MovedQueued): Promise<void>;
   putValues(values: ReadonlyMap<string, string>): Promise<void>;
   putLastUidValidity(uidValidity: number): Promise<void>;
   /** It may be served from now on. */
@@ -432,6 +567,25 @@ export interface MovedMessage extends Message {
 /** A claim does not move: who had the job is gone, and it is due again. */
 export interface MovedPushJob extends Omit<PushJob, 'claim'> {
   readonly due: number;
+}
+
+/** A message of the queue with all that waits of it. A claim does not move; in memory one at a time. */
+export interface MovedQueued {
+  /** Names it in the source, and stays its own in the target for as long as that is being filled. */
+  readonly id: string;
+  readonly sender: string;
+  readonly queuedAt: number;
+  readonly headerSize: number;
+  readonly message: Buffer;
+  readonly signature: KeptSignature | undefined;
+  /** Ascending by recipient. */
+  readonly rows: readonly {
+    readonly recipient: string;
+    readonly destination: string;
+    readonly attempts: number;
+    readonly due: number;
+    readonly reason: string;
+  }[];
 }
 
 // ---- opening -----------------------------------------------------------------------------------------------------

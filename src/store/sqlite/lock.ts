@@ -3,6 +3,11 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { isDiskTrouble } from './database.ts';
 
+/** The directory is another process's; the message is for the operator. */
+export class DirectoryTaken extends Error {
+  override name = 'DirectoryTaken';
+}
+
 /**
  * Keeps a second Teal out of the directory until disposed of; throws, with a text for the operator, if there is one
  * already. It is SQLite's lock on an empty database of its own, an fcntl lock underneath: the kernel takes it back
@@ -17,7 +22,9 @@ export function lockDirectory(directory: string): Disposable {
   } catch (error) {
     database.close();
     if (isDiskTrouble(error) && 'errcode' in error && error.errcode === SQLITE_BUSY)
-      throw new Error(`another Teal is running with the data directory ${directory}`, { cause: error });
+      throw new DirectoryTaken(`another Teal is running with the data directory ${directory}`, {
+        cause: error,
+      });
     throw error;
   }
   return {

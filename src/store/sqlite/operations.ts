@@ -17,7 +17,7 @@ import {
   sweepRemoved,
 } from './writes/mailboxes.ts';
 import { addToken, claimJobs, settleJob } from './writes/push-jobs.ts';
-import { ping, setValue, setValueIf, setValueOnce } from './writes/values.ts';
+import { ping, removeValueIf, setValue, setValueIf, setValueOnce } from './writes/values.ts';
 import { changedSince, body, expungedSince, headers, knownFiles, messagesByUid } from './reads/messages.ts';
 import { snapshot, status } from './reads/mailboxes.ts';
 import { accountRows } from './reads/accounts.ts';
@@ -46,6 +46,7 @@ export const writes = {
   setValue,
   setValueOnce,
   setValueIf,
+  removeValueIf,
   ping,
 };
 

@@ -84,7 +84,7 @@ describe('migration', () => {
     using database = openForWriting(path);
     migrate(database);
     assert.equal(only(database.get('PRAGMA user_version')), migrations.length);
-    writes.setValue({ database, quota: 1, changes: [], unlink: [] }, { key: 'kept', value: 'yes' });
+    writes.setValue({ database }, { key: 'kept', value: 'yes' });
     migrate(database);
     assert.equal(only(database.get('SELECT value FROM value')), 'yes');
   });

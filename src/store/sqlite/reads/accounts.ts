@@ -1,3 +1,4 @@
+import { MAX_VALUES_LISTED } from '../../contract.ts';
 import type { Database } from '../database.ts';
 import { accountColumns } from '../rows.ts';
 import type { AccountRow } from '../rows.ts';
@@ -37,4 +38,13 @@ export function nextDue(database: Database): number | undefined {
 
 export function value(database: Database, key: string): string | undefined {
   return database.get<{ value: string }>('SELECT value FROM value WHERE key = ?', key)?.value;
+}
+
+export function valuesWith(database: Database, prefix: string): ReadonlyMap<string, string> {
+  const rows = database.all<{ key: string; value: string }>(
+    'SELECT key, value FROM value WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key LIMIT ?2',
+    prefix,
+    MAX_VALUES_LISTED,
+  );
+  return new Map(rows.map(({ key, value }) => [key, value]));
 }
