@@ -24,8 +24,8 @@ function latin1(text: string): Buffer {
   return Buffer.from(text, 'latin1');
 }
 
-async function statuses({ check }: TestSigner, message: Buffer): Promise<string[]> {
-  return (await check(message)).signatures.map(({ status }) => status);
+async function statuses(test: TestSigner, message: Buffer): Promise<string[]> {
+  return (await test.check(message)).signatures.map(({ status }) => status);
 }
 
 const BOTH = ['valid', 'valid'];
