@@ -368,12 +368,20 @@ export const table = {
   iroh_relay: optionalSetting({
     group: 'web',
     type: url(true),
-    unset: 'the relay that clients use by themselves',
+    unset: 'this relay, where iroh_upstream is set; else the one that clients use by themselves',
     example: 'https://iroh.example.org',
-    acts: false,
     text:
       'The iroh relay that clients are told to use for real-time channels of apps in a chat. ' +
       'Empty: they are told none.',
+  }),
+  iroh_upstream: optionalSetting({
+    group: 'web',
+    type: url(false),
+    unset: 'no iroh relay behind this one',
+    example: 'http://127.0.0.1:3340',
+    text:
+      'An iroh relay of your own, which Teal makes reachable on https_port: requests to /relay, /ping and ' +
+      '/generate_204 are passed on to it.',
   }),
 
   privacy_postal: setting({
