@@ -206,8 +206,8 @@ export function createBus(parts: BusParts): Bus {
     publisher.publish(channel, JSON.stringify({ from: parts.process, ...message } satisfies Message));
 
   const tellOthers = (change: Change) => {
-    // Every process looks for push jobs by itself; this one does now.
-    if (change.kind === 'push') return;
+    // Every process looks for work by itself; this one does now.
+    if (isWork(change)) return;
     const text = JSON.stringify({ from: parts.process, change } satisfies Message);
     const published =
       text.length > MAX_MESSAGE && 'modseq' in change
@@ -267,11 +267,11 @@ export function createBus(parts: BusParts): Bus {
 
   return {
     tell(changes) {
-      const pushes = changes.filter(({ kind }) => kind === 'push');
+      const work = changes.filter(isWork);
       const late: Promise<void>[] = [];
       const accounts = new Set<AccountId>();
       for (const change of changes) {
-        if (change.kind === 'push') continue;
+        if (isWork(change)) continue;
         accounts.add(change.account);
         const told = take(change, true);
         if (told) late.push(told);
@@ -280,10 +280,10 @@ export function createBus(parts: BusParts): Bus {
       parts.alsoTell?.(accounts);
       // A push job is told after what it is about.
       if (late.length === 0) {
-        pushes.forEach(tellHere);
+        work.forEach(tellHere);
         return Promise.resolve();
       }
-      return Promise.all(late).then(() => pushes.forEach(tellHere));
+      return Promise.all(late).then(() => work.forEach(tellHere));
     },
     follow,
     async look(account) {
@@ -304,4 +304,9 @@ export function createBus(parts: BusParts): Bus {
       subscriber.disconnect();
     },
   };
+}
+
+/** Something that is due now, for whoever comes first: not about any account. */
+function isWork(change: Change): change is Extract<Change, { kind: 'push' | 'queue' }> {
+  return change.kind === 'push' || change.kind === 'queue';
 }

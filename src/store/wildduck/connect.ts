@@ -12,6 +12,8 @@ import type {
   MailboxDocument,
   MessageDocument,
   PlanDocument,
+  QueueDestinationDocument,
+  QueueRowDocument,
   UserDocument,
 } from './documents.ts';
 import { createIndexes } from './indexes.ts';
@@ -41,6 +43,8 @@ export interface Collections {
   /** Teal writes none; WildDuck's programs do. */
   readonly threads: Collection<{ readonly user: ObjectId }>;
   readonly plans: Collection<PlanDocument>;
+  readonly queue: Collection<QueueRowDocument>;
+  readonly queueDestinations: Collection<QueueDestinationDocument>;
   readonly doomed: Collection<DoomedDocument>;
   readonly counters: Collection<CounterDocument>;
   readonly tokens: Collection<TokensDocument>;
@@ -114,6 +118,8 @@ function collectionsOf(mongo: Db): Collections {
     addresses: mongo.collection('addresses'),
     threads: mongo.collection('threads'),
     plans: mongo.collection('teal.plans'),
+    queue: mongo.collection('teal.queue'),
+    queueDestinations: mongo.collection('teal.queue.destinations'),
     doomed: mongo.collection('teal.doomed'),
     counters: mongo.collection('teal.counters'),
     tokens: mongo.collection('teal.tokens'),
