@@ -1,4 +1,4 @@
-import { minute } from '../../clock.ts';
+import { minute, second } from '../../clock.ts';
 import type { Clock, Timer } from '../../clock.ts';
 import type { AccountId, Change, MailboxId, OnChange, Snapshot } from '../contract.ts';
 import { createFollowedMailbox } from './followed-mailbox.ts';
@@ -77,6 +77,8 @@ const MAX_UNTOLD = 10_000;
 const MOMENT = 50;
 /** A net below Redis: what no message told of is found by this. */
 const LOOK_EVERY = minute;
+/** A connection that is dead without having been closed says nothing: an answer shows that it lives. */
+const PING_EVERY = 2 * second;
 
 /** What goes over the channel. */
 interface Message {
@@ -96,6 +98,7 @@ export function createBus(parts: BusParts): Bus {
   const ready = Promise.withResolvers<void>();
   let ended = false;
   let lookTimer: Timer | undefined;
+  let pingTimer: Timer | undefined;
 
   const fault = (error: unknown) =>
     onFault('store bus', error instanceof Error ? error : new Error(String(error)));
@@ -188,10 +191,23 @@ export function createBus(parts: BusParts): Bus {
     }
   };
 
+  const pingNowAndThen = () => {
+    pingTimer = clock.after(PING_EVERY, () => {
+      if (!connected) return pingNowAndThen();
+      subscriber
+        .ping()
+        .catch(() => {
+          connected = false;
+          subscriber.disconnect(true);
+        })
+        .finally(() => {
+          if (!ended) pingNowAndThen();
+        });
+    });
+  };
+
   const lookNowAndThen = () => {
     lookTimer = clock.after(LOOK_EVERY, () => {
-      // A connection that is dead without having been closed says nothing: an answer shows that it lives.
-      if (connected) subscriber.ping().catch(() => subscriber.disconnect(true));
       lookAtAll()
         .catch(fault)
         .finally(() => {
@@ -264,6 +280,7 @@ export function createBus(parts: BusParts): Bus {
   subscriber.on('ready', connect);
   if (subscriber.status === 'ready') connect();
   lookNowAndThen();
+  pingNowAndThen();
 
   return {
     tell(changes) {
@@ -301,6 +318,7 @@ export function createBus(parts: BusParts): Bus {
     async [Symbol.asyncDispose]() {
       ended = true;
       lookTimer?.[Symbol.dispose]();
+      pingTimer?.[Symbol.dispose]();
       subscriber.disconnect();
     },
   };

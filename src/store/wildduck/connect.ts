@@ -63,6 +63,8 @@ export interface Connection extends AsyncDisposable {
 
 /** How long the database may be looked for before a request is told that it is away. */
 const SELECTION_TIMEOUT = 4000;
+/** How often the driver asks each server whether it lives; without an answer its connections end, and who waits on them hears. */
+const HEARTBEAT = 2000;
 /** How long one command may take: a slow disk, a big message; far beyond any in health. */
 const SOCKET_TIMEOUT = 20_000;
 /** Connections of one process: the commands it has under way at once. */
@@ -74,6 +76,7 @@ const wildduckRequire = () => createRequire(createRequire(import.meta.url).resol
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const client = new MongoClient(options.mongodbUrl, {
     serverSelectionTimeoutMS: SELECTION_TIMEOUT,
+    heartbeatFrequencyMS: HEARTBEAT,
     connectTimeoutMS: SELECTION_TIMEOUT,
     waitQueueTimeoutMS: SELECTION_TIMEOUT,
     socketTimeoutMS: SOCKET_TIMEOUT,

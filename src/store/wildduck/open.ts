@@ -103,7 +103,7 @@ async function openNow(
   const removal = createRemoval(core, inboxes, (account) => tokens.removeAll(account));
   const visible = createVisible(collections);
   const reads = createReads(core, visible, createAdopt(core));
-  const gate = createGate();
+  const gate = createGate(() => bus.connected);
   const destinations = createQueueDestinations(collections);
   const rows = createQueueRows({ collections, destinations, databaseClock, files });
   const acceptance = createAcceptance({
@@ -149,27 +149,45 @@ async function openNow(
   const parts = opening.move();
   let closed: Promise<void> | undefined;
   return {
-    accounts: gate(createAccounts(core, removal)),
-    mailboxes: gate(createMailboxes(core, inboxes, removal)),
-    messages: gate({
-      ...messages,
-      // A session listens from here on.
-      snapshot: (mailbox) => bus.follow(mailbox, () => messages.snapshot(mailbox)),
-    }),
-    tokens: gate(tokens),
+    accounts: gate(
+      createAccounts(core, removal),
+      'create',
+      'setPasswordHash',
+      'touch',
+      'setAcceptsCleartext',
+      'remove',
+    ),
+    mailboxes: gate(createMailboxes(core, inboxes, removal), 'create', 'remove', 'rename', 'subscribe'),
+    messages: gate(
+      {
+        ...messages,
+        // A session listens from here on.
+        snapshot: (mailbox) => bus.follow(mailbox, () => messages.snapshot(mailbox)),
+      },
+      'snapshot',
+      'append',
+      'storeFlags',
+      'expunge',
+      'copy',
+    ),
+    tokens: gate(tokens, 'add'),
+    // Push jobs and the queue go on, and so do values: nobody hears of them by the bus, and what was sent is settled.
     pushJobs: gate(pushJobs),
     queue: gate(createQueue({ collections, clock, databaseClock, files, destinations, rows, nextFence })),
     values: gate(createValues(collections.values)),
-    ...gate({
-      accept: (plan: Plan) => acceptance.accept(plan),
-      ping: createPing({
-        clock,
-        database: () =>
-          collections.counters.updateOne({ _id: 'ping' }, { $inc: { value: 1 } }, { upsert: true }),
-        redis: () => redis.ping(),
-        connected: () => bus.connected,
-      }),
-    }),
+    ...gate(
+      {
+        accept: (plan: Plan) => acceptance.accept(plan),
+        ping: createPing({
+          clock,
+          database: () =>
+            collections.counters.updateOne({ _id: 'ping' }, { $inc: { value: 1 } }, { upsert: true }),
+          redis: () => redis.ping(),
+          connected: () => bus.connected,
+        }),
+      },
+      'accept',
+    ),
     meter: createRateMeter(redis, `${mongo.databaseName}:teal:rate:`),
     [Symbol.asyncDispose]: () =>
       (closed ??= (async () => {

@@ -27,8 +27,8 @@ export interface QueueParts {
 
 /** When to look again at a destination whose first row is of a plan that somebody is about to finish. */
 const SOON = second;
-/** Destinations that one `nextDue` corrects; a time that is too early does no harm. */
-const MAX_CORRECTED = 100;
+/** Destinations that are corrected together where the first one was not due when it seemed to be. */
+const LOOKED_AT_ONCE = 32;
 
 /** Mail on its way to other relays, in collections of Teal's own: any process takes what is due. */
 export function createQueue(parts: QueueParts): Queue {
@@ -37,6 +37,13 @@ export function createQueue(parts: QueueParts): Queue {
   const claim = createQueueClaim(parts);
   /** Two claims of one process would reach for the same rows; those of other processes do no harm. */
   let lastClaim: Promise<unknown> = Promise.resolve();
+
+  /** A row of a plan that is not yet done is nobody's, and whoever asked again at once would do so for long. */
+  const whenReady = async ({ due, message }: Pick<QueueRowDocument, 'due' | 'message'>) => {
+    const time = databaseClock.fromDatabase(due);
+    const plan = await plans.findOne({ _id: message }, { projection: { run: 1 } });
+    return plan && plan.run === undefined ? Math.max(time, clock.now() + SOON) : time;
+  };
 
   return {
     async claim(now, wish) {
@@ -93,15 +100,16 @@ export function createQueue(parts: QueueParts): Queue {
 
     async nextDue(except) {
       checkExcept(except);
-      for (let corrected = 0; ; corrected += 1) {
-        const [first] = await destinations.earliest(undefined, except, 1);
-        if (!first) return undefined;
-        const row = await destinations.correct(first);
-        if (row?.due !== first.due && corrected < MAX_CORRECTED) continue;
-        const time = databaseClock.fromDatabase(first.due);
-        const plan = row && (await plans.findOne({ _id: row.message }, { projection: { run: 1 } }));
-        // One that is not yet done: its rows are nobody's, and whoever asked at once again would do so for long.
-        return plan && plan.run === undefined ? Math.max(time, clock.now() + SOON) : time;
+      for (let looked = 1; ; looked = LOOKED_AT_ONCE) {
+        const some = await destinations.earliest(undefined, except, looked);
+        const firstRows = await Promise.all(some.map((each) => destinations.correct(each)));
+        const [row] = firstRows
+          .filter((each) => each !== undefined)
+          .sort((one, other) => one.due - other.due);
+        const isAll = some.length < looked;
+        // The others are due when the last of these seemed to be, or later.
+        if (row && (isAll || row.due <= (some.at(-1)?.due ?? 0))) return whenReady(row);
+        if (isAll) return undefined;
       }
     },
 

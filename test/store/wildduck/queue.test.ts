@@ -221,6 +221,8 @@ describe('the queue in MongoDB', { skip: without('MongoDB and Redis (MONGODB_URL
       database,
     );
     const { store } = counting;
+    // Those of other tests, which nobody has come upon.
+    await database.database.collection('teal.queue.destinations').deleteMany({});
     const atMost = async (most: number, what: string, work: () => Promise<unknown>) => {
       commands.length = 0;
       await work();
