@@ -105,6 +105,21 @@ export const commands: readonly Command[] = [
     run: async (call) => (await import('./dkim.ts')).dkimExport(call),
   },
   {
+    name: 'queue',
+    words: {
+      name: 'DESTINATION',
+      most: 1,
+      text: 'A domain, or an address literal in its brackets: shows every recipient there that waits.',
+    },
+    flags: [configFlag],
+    summary: 'Show the mail that waits for other relays, and why',
+    text:
+      'Without a destination: which destinations have mail that waits, for how many recipients, since when, and when ' +
+      'the next try is. With one: each recipient, the tries that failed, and what went wrong the last time. What is ' +
+      'being tried just now shows the time at which it would be tried again. Reads only; a relay may be running.',
+    run: async (call) => (await import('./queue.ts')).queue(call),
+  },
+  {
     name: 'webdev',
     flags: [
       configFlag,

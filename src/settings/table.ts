@@ -56,6 +56,14 @@ export const table = {
     text: 'The same for the Ed25519 key, which signs beside the RSA key.',
   }),
 
+  maximal_queue_lifetime: setting({
+    group: 'accounts',
+    type: wholeNumber(1, 30, 'days'),
+    default: '2',
+    text:
+      'Days for which mail to another relay is tried again while that does not take it. Then its sender gets it back ' +
+      'as not delivered.',
+  }),
   max_user_send_per_minute: setting({
     group: 'accounts',
     type: wholeNumber(1, 100_000),

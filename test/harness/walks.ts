@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import type { DkimFacts } from '../../src/authenticity/facts.ts';
 import { createFilter } from '../../src/filter/filter.ts';
+import { createBounce } from '../../src/mailflow/bounce.ts';
 import { createReceive } from '../../src/mailflow/receive.ts';
 import { createSubmit } from '../../src/mailflow/submit.ts';
 import type { Envelope, TakeMessage } from '../../src/mailflow/verdict.ts';
@@ -68,9 +69,11 @@ export async function createTestWalks(
       },
     },
   };
+  const random = (bytes: number) => Buffer.alloc(bytes, 0xab);
+  const walkParts = { ...parts, bounce: createBounce({ ...parts, random }) };
   const walks: TestWalks = {
-    receive: createReceive(parts),
-    submit: createSubmit(parts),
+    receive: createReceive(walkParts),
+    submit: createSubmit(walkParts),
     plans: [],
     wokenBy: (plan) =>
       (plan?.deliveries ?? []).flatMap(({ account, push }) => (push ? (addresses.get(account) ?? '?') : [])),
