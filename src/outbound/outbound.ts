@@ -1,10 +1,8 @@
-import { minute } from '../clock.ts';
 import type { Clock, Random } from '../clock.ts';
 import type { AddressResolver, MxResolver, Resolver } from '../dns/resolver.ts';
 import type { Events } from '../observe/events.ts';
 import { openChannel } from './channel.ts';
 import type { Consignment, RecipientOutcome, SendOut } from './consignment.ts';
-import { deadline } from './deadline.ts';
 import { createDial } from './dialler.ts';
 import type { Dialler } from './dialler.ts';
 import { createKnownAbsent } from './known-absent.ts';
@@ -38,10 +36,10 @@ export interface Outbound extends Disposable {
   readonly send: SendOut;
 }
 
-/** All of one consignment, over all hosts: the lease of its rows must be longer. */
-export const TOTAL_TIME = 20 * minute;
-
-/** Sends to other relays (docs/federation.md, "How mail leaves"): the only part that opens connections to them. */
+/**
+ * Sends to other relays (docs/federation.md, "How mail leaves"): the only part that opens connections to them. Each step
+ * has a time limit of its own (STEP_TIME, POST_TIME); that of a whole consignment is the caller's signal.
+ */
 export function createOutbound(parts: OutboundParts): Outbound {
   const { resolver, clock, random } = parts;
   const closing = new AbortController();
@@ -54,12 +52,11 @@ export function createOutbound(parts: OutboundParts): Outbound {
   const channelParts = { dial, clock, helo: parts.helo, mxdeliv, absent };
 
   const send: SendOut = async (consignment, given) => {
-    using time = deadline(clock, TOTAL_TIME, 'sending', given);
     const all = (outcome: RecipientOutcome) => consignment.recipients.map(() => outcome);
     try {
       const hosts = await findHosts(consignment.destination, resolver, random);
       const wanted = sts.filter(consignment.destination, hosts, closing.signal);
-      return await sendToOne(wanted, consignment, AbortSignal.any([time.signal, closing.signal]));
+      return await sendToOne(wanted, consignment, AbortSignal.any([given, closing.signal]));
     } catch (error) {
       if (error instanceof Stopped) return all({ kind: error.outcome, problem: error.problem });
       return all({ kind: 'deferred', problem: trouble('4.3.0', `a fault of this relay: ${textOf(error)}`) });

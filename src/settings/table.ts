@@ -6,6 +6,7 @@ import {
   certAndKeyPaths,
   databaseName,
   decimalNumber,
+  domainList,
   dkimSelector,
   freeText,
   ipAddress,
@@ -41,6 +42,24 @@ export const table = {
       'square brackets. It cannot be changed once there is data.',
   }),
 
+  tls_unverified_domains: setting({
+    group: 'federation',
+    type: domainList,
+    default: '',
+    text:
+      'Domains whose mail servers need no valid certificate when mail is sent to them: it is encrypted all the same. ' +
+      'That holds for names that start with an underscore and for addresses in any case.',
+  }),
+  mta_sts: setting({
+    group: 'federation',
+    type: oneOf('report', 'enforce', 'off'),
+    default: 'report',
+    text:
+      'What becomes of the MTA-STS policy of a domain that mail is sent to. report: where DNS names a mail server ' +
+      'that the policy does not, the log tells. enforce: such a server gets no mail. off: nobody is asked for a ' +
+      'policy. A valid certificate is asked for in any case.',
+  }),
+
   dkim_selector_rsa: setting({
     group: 'domain',
     type: dkimSelector,
@@ -57,7 +76,7 @@ export const table = {
   }),
 
   maximal_queue_lifetime: setting({
-    group: 'accounts',
+    group: 'federation',
     type: wholeNumber(1, 30, 'days'),
     default: '2',
     text:

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { DeltaChat, secureJoin, withoutCore } from '../harness/delta-chat.ts';
 import { onEachStore } from '../harness/each-store.ts';
 import { createEventLog } from '../harness/event-log.ts';
@@ -78,11 +78,11 @@ for (const way of ['mxdeliv', 'smtp'] as const) {
     });
 
     test('all of it went that way, and nothing was put off', () => {
-      const delivered = log.events.filter(({ event }) => event === 'delivered');
+      const delivered = log.events.filter(({ event }) => event === 'mail-delivered');
       assert.ok(delivered.length > 5);
       assert.deepEqual([...new Set(delivered.map(({ via }) => via))], [way]);
       assert.deepEqual(
-        log.events.filter(({ event }) => event === 'delivery-deferred' || event === 'delivery-failed'),
+        log.events.filter(({ event }) => event === 'mail-deferred' || event === 'mail-failed'),
         [],
       );
     });
