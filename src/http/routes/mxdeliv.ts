@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { constants } from 'node:http2';
 import type { Http2ServerRequest } from 'node:http2';
-import type { FastifyReply } from 'fastify';
 import { minute } from '../../clock.ts';
 import type { Clock, Random } from '../../clock.ts';
 import { refuse } from '../../errors.ts';
@@ -73,7 +72,7 @@ export function mxdelivRoutes(app: WebApp, parts: MxdelivParts): void {
         if (outcome === 'gone') return reply.hijack();
         if (outcome === 'ok') return reply.code(200).send(OK);
         events.messageRefused('incoming', session, outcome);
-        callOffBody(request.raw, reply);
+        callOffBody(request.raw);
         return outcome.code === 'message_too_big'
           ? reply.code(413).send(TOO_BIG)
           : reply.code(400).send(outcome.reply);
@@ -149,10 +148,11 @@ function isWhole(request: IncomingMessage | Http2ServerRequest): boolean {
 }
 
 /** An answer that comes before the body has ended: in HTTP/2 the rest is called off (RFC 9113 8.1), in HTTP/1.1 node drops it. */
-function callOffBody(request: IncomingMessage | Http2ServerRequest, reply: FastifyReply): void {
+function callOffBody(request: IncomingMessage | Http2ServerRequest): void {
   if (!('stream' in request)) return;
   const { stream } = request;
-  reply.raw.once('finish', () => {
+  // The stream's own event: that of the response waits for the end of the request.
+  stream.once('finish', () => {
     if (!stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
   });
 }
