@@ -88,11 +88,12 @@ function post2(
     stream.on('response', (headers) => (status = Number(headers[':status'])));
     stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
     stream.on('error', reject);
-    stream.once('end', async () => {
+    const calledOff = async () => {
       // Where the answer comes before the end of the request, the server calls the rest off (RFC 9113 8.1).
       while (!stream.closed) await new Promise((next) => setImmediate(next));
       if (status !== 0) resolve({ status, text });
-    });
+    };
+    stream.once('end', () => void calledOff());
     stream.on('close', () => (status === 0 ? reject(new Error('no answer')) : resolve({ status, text })));
     stream.end(body);
   });

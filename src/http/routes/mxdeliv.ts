@@ -112,9 +112,10 @@ export function mxdelivRoutes(app: WebApp, parts: MxdelivParts): void {
     request: IncomingMessage,
     message: ReturnType<typeof receiveMessage>,
   ): Promise<Buffer | Refusal | 'gone'> {
-    // Known before a byte of it is read.
+    // Known before a byte of it is read. Lines of one dot each grow the most by stuffing, from three bytes to four.
     const announced = Number(request.headers['content-length'] ?? 0);
-    if (announced > 2 * parts.maxMessageSize) return refuse('message_too_big', 'as announced');
+    if (announced > (4 / 3) * parts.maxMessageSize + END.length)
+      return refuse('message_too_big', 'as announced');
     const timer = parts.clock.after(BODY_TIME, () => request.destroy());
     let last = LF;
     let ended = false;
@@ -135,12 +136,14 @@ export function mxdelivRoutes(app: WebApp, parts: MxdelivParts): void {
     }
     if (!isWhole(request)) return 'gone';
     // The end that port 25 sees, and here the end of the body stands for.
-    if (!ended) message.push(Buffer.from(last === LF ? '.\r\n' : '\r\n.\r\n'));
+    if (!ended) message.push(Buffer.from(last === LF ? END : `\r\n${END}`));
     return message.outcome();
   }
 }
 
 const LF = 0x0a;
+/** The dot that ends DATA (RFC 5321 4.1.1.4). */
+const END = '.\r\n';
 
 /** Whether the other side has said that the body ends here: half a message must never count as one. */
 function isWhole(request: IncomingMessage | Http2ServerRequest): boolean {
