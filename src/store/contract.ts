@@ -353,7 +353,7 @@ export interface PushJob {
   readonly attempts: number;
   /** When the newest message came: the deadline counts from here. */
   readonly since: number;
-  /** Fences a claim: `settle` with an old one does nothing. */
+  /** Fences a claim, opaque: never given twice, not even to a job made anew. `settle` with an old one does nothing. */
   readonly claim: string;
 }
 

@@ -222,7 +222,8 @@ export function createAcceptance(parts: AcceptParts): Acceptance {
     const left = await plans.findOne({ at: { $lt: old } }, { projection: { fence: 1 } });
     if (!left) return false;
     const { value } = await plans.findOneAndUpdate(
-      { _id: left._id, fence: left.fence },
+      // Still undone: in the meantime its process may have brought it to an end.
+      { _id: left._id, fence: left.fence, at: { $lt: old } },
       { $currentDate: { at: true }, $inc: { fence: 1 } },
       { returnDocument: 'after' },
     );

@@ -1,4 +1,4 @@
-import type { ObjectId } from 'mongodb';
+import type { ObjectId, UpdateResult } from 'mongodb';
 import type { ClaimWish, QueueBatch, QueuedId } from '../contract.ts';
 import type { Collections } from './connect.ts';
 import type { DatabaseClock } from './database-clock.ts';
@@ -118,10 +118,10 @@ export function createQueueClaim(parts: QueueClaimParts) {
     const ids = wanted.flatMap(({ rows }) => rows.map(({ _id }) => _id));
     if (ids.length === 0) return [];
     const fence = await nextFence();
-    const { modifiedCount } = await queue.updateMany(
+    const { modifiedCount } = (await queue.updateMany(
       { _id: { $in: ids }, due: { $lte: time } },
       { $set: { fence, due: time + leaseMs } },
-    );
+    )) as UpdateResult;
     const taken =
       modifiedCount === ids.length
         ? ids

@@ -25,7 +25,8 @@ const MAX_TRIES = 5;
 
 export function createQueueDestinations({ queue, queueDestinations }: Collections): QueueDestinations {
   const due = async (destinations: readonly string[], at: number, tries = 1): Promise<void> => {
-    const writes = destinations.map((destination) => ({
+    // In one order for all, so that no two writes ever wait for each other (DocumentDB locks as it goes).
+    const writes = destinations.toSorted().map((destination) => ({
       updateOne: {
         filter: { _id: destination },
         // A version that never comes back: one that was removed and made anew is another.

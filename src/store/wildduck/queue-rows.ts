@@ -80,7 +80,12 @@ export function createQueueRows(parts: QueueRowsParts): QueueRows {
         { _id, fence, at: { $exists: true } },
         { $set: { run }, $unset: { at: true, deliveries: true, recipients: true } },
       );
-      return matchedCount > 0;
+      if (matchedCount > 0) return true;
+      // It may have been said twice, the answer having been lost; else these rows are nobody's.
+      const plan = await plans.findOne({ _id }, { projection: { run: 1 } });
+      if (plan?.run?.equals(run)) return true;
+      await queue.deleteMany({ message: _id, run });
+      return false;
     },
 
     async tidy(message, run) {

@@ -6,6 +6,8 @@ import { start, text } from '../../contract/fixture.ts';
 
 /** More than this for one message from its arrival to its end would be a step back: docs/scale-out.md names it. */
 const MOST = 25;
+/** What accepting a message for one account takes, mail to other relays or not: nothing of it is for the queue. */
+const ACCEPT = 6;
 
 describe('commands to the database', { skip: without('MongoDB and Redis (MONGODB_URL, REDIS_URL)') }, () => {
   test('a message that is accepted, read as Delta Chat reads, and deleted takes 25 at most', async (t) => {
@@ -65,5 +67,10 @@ describe('commands to the database', { skip: without('MongoDB and Redis (MONGODB
     t.diagnostic(`${all} in all`);
     assert.ok(all > 10, 'commands are counted');
     assert.ok(all <= MOST, `${all} commands`);
+    assert.ok((steps['accept'] ?? []).length <= ACCEPT, 'commands to accept');
+    const queued = Object.values(steps)
+      .flat()
+      .filter((command) => /teal\.(queue|plans)/.test(command));
+    assert.deepEqual(queued, [], 'nothing is asked of the queue');
   });
 });
