@@ -35,6 +35,8 @@ import { createEvents } from './observe/events.ts';
 import { createLog } from './observe/log.ts';
 import type { Log } from './observe/log.ts';
 import type { SendOut } from './outbound/consignment.ts';
+import type { Dialler } from './outbound/dialler.ts';
+import { createOutbound } from './outbound/outbound.ts';
 import { createQueue } from './queue/worker.ts';
 import { addressDomain, kindOfMailDomain } from './settings/mail-domain.ts';
 import type { Settings } from './settings/table.ts';
@@ -75,7 +77,9 @@ export interface Overrides {
   readonly log?: Log;
   /** How mail leaves. */
   readonly sendOut?: SendOut;
-  /** PEM: the root of the ACME authority. */
+  /** Where the ports of other relays really are. */
+  readonly dialler?: Dialler;
+  /** PEM: the roots of the ACME authority and of other relays' certificates. */
   readonly trustedCa?: string;
 }
 
@@ -272,13 +276,19 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   const receive = createReceive({ domain, store, filter, checkDkim, bounce, clock, events });
   const submit = createSubmit({ domain, store, filter, bounce, clock, events });
   const isLocal = (address: string) => localAddress(address, domain) !== undefined;
-  const send: SendOut =
-    overrides.sendOut ??
-    (async ({ recipients }) =>
-      recipients.map(() => ({
-        kind: 'deferred',
-        problem: { status: '4.3.0', host: undefined, reply: undefined, text: 'no way out is wired yet' },
-      })));
+  const outbound = scope.use(
+    createOutbound({
+      helo: domain,
+      resolver: { ...dns, ...overrides.resolver },
+      dialler: overrides.dialler ?? ((host, port) => ({ host, port })),
+      trustedCa: overrides.trustedCa,
+      unverifiedDomains: settings.tls_unverified_domains,
+      mtaSts: settings.mta_sts,
+      clock,
+      random,
+      events,
+    }),
+  );
   scope.use(
     createPush({
       store,
@@ -304,7 +314,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       random,
       onQueue: changes.onQueue,
       signer,
-      send,
+      send: overrides.sendOut ?? outbound.send,
       bounce,
       lifetime: settings.maximal_queue_lifetime * day,
       memory: MESSAGES_IN_MEMORY * settings.max_message_size,

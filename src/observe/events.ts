@@ -96,6 +96,11 @@ export function createEvents(log: Log) {
     pushGivenUp: (attempts: number) => log.warn({ event: 'push-given-up', attempts }),
     /** The notifier said 410: the device is gone. */
     tokenDropped: () => log.info({ event: 'token-dropped' }),
+    /** Hosts that DNS names for a destination and its MTA-STS policy does not. */
+    mtaStsMismatch: (destination: string, hosts: readonly string[]) =>
+      log.warn({ event: 'mta-sts-mismatch', destination, hosts }),
+    /** iroh_upstream does not answer; said once a minute at most. */
+    irohUnavailable: (reason: string) => log.warn({ event: 'iroh-unavailable', reason }),
     storeUnavailable: (error: Error) => log.error({ event: 'store-unavailable', reason: error.message }),
     /** A fault of ours: the only event that carries a stack. */
     fault: (where: string, error: unknown) => log.error({ event: 'fault', where, err: error }),

@@ -6,6 +6,7 @@ import {
   certAndKeyPaths,
   databaseName,
   decimalNumber,
+  domainList,
   dkimSelector,
   freeText,
   ipAddress,
@@ -41,6 +42,24 @@ export const table = {
       'square brackets. It cannot be changed once there is data.',
   }),
 
+  tls_unverified_domains: setting({
+    group: 'federation',
+    type: domainList,
+    default: '',
+    text:
+      'Domains whose mail servers need no valid certificate when mail is sent to them: it is encrypted all the same. ' +
+      'That holds for names that start with an underscore and for addresses in any case.',
+  }),
+  mta_sts: setting({
+    group: 'federation',
+    type: oneOf('report', 'enforce', 'off'),
+    default: 'report',
+    text:
+      'What becomes of the MTA-STS policy of a domain that mail is sent to. report: where DNS names a mail server ' +
+      'that the policy does not, the log tells. enforce: such a server gets no mail. off: nobody is asked for a ' +
+      'policy. A valid certificate is asked for in any case.',
+  }),
+
   dkim_selector_rsa: setting({
     group: 'domain',
     type: dkimSelector,
@@ -57,7 +76,7 @@ export const table = {
   }),
 
   maximal_queue_lifetime: setting({
-    group: 'accounts',
+    group: 'federation',
     type: wholeNumber(1, 30, 'days'),
     default: '2',
     text:
@@ -376,12 +395,20 @@ export const table = {
   iroh_relay: optionalSetting({
     group: 'web',
     type: url(true),
-    unset: 'the relay that clients use by themselves',
+    unset: 'this relay, where iroh_upstream is set; else the one that clients use by themselves',
     example: 'https://iroh.example.org',
-    acts: false,
     text:
       'The iroh relay that clients are told to use for real-time channels of apps in a chat. ' +
       'Empty: they are told none.',
+  }),
+  iroh_upstream: optionalSetting({
+    group: 'web',
+    type: url(false),
+    unset: 'no iroh relay behind this one',
+    example: 'http://127.0.0.1:3340',
+    text:
+      'An iroh relay of your own, which Teal makes reachable on https_port: requests to /relay, /ping and ' +
+      '/generate_204 are passed on to it.',
   }),
 
   privacy_postal: setting({

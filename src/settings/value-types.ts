@@ -200,6 +200,22 @@ export const ipAddress: ValueType<string> = {
 /** No machine needs more; the resolver goes through all of them when one is silent. */
 const MAX_SERVERS = 8;
 
+const MAX_DOMAINS = 1000;
+
+/** Domains in lower case. */
+export const domainList: ValueType<readonly string[]> = {
+  allowed: `up to ${MAX_DOMAINS} domains, parted by spaces or commas; or empty`,
+  parse: (text) => {
+    const value = text
+      .toLowerCase()
+      .split(/[\s,]+/)
+      .filter((part) => part !== '');
+    const isDomain = (part: string) => part.length < 254 && /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/.test(part);
+    return value.every(isDomain) && value.length <= MAX_DOMAINS ? { value } : undefined;
+  },
+  format: (domains) => domains.join(' '),
+};
+
 /** DNS servers in the form node:dns takes, `203.0.113.5:53` and `[2001:db8::5]:53`; without a port it is 53. */
 export const serverList: ValueType<readonly string[]> = {
   allowed: `up to ${MAX_SERVERS} of IPV4:PORT or [IPV6]:PORT, parted by spaces or commas; the port may be left out; or empty`,
