@@ -7,7 +7,18 @@ import type { MailboxId, Store } from '../../src/store/contract.ts';
 /** What the child has said, kept outside the store: see store-child.ts. */
 type Line =
   | { kind: 'open' }
-  | { kind: 'accepted'; sha256: string; size: number; at: { inbox: MailboxId; uid: number }[] }
+  | {
+      kind: 'accepted';
+      sha256: string;
+      size: number;
+      at: { inbox: MailboxId; uid: number }[];
+      /** Elsewhere; an address ends the number of it and of all: `…/0/3@d1.example`. */
+      recipients: string[];
+    }
+  /** The other side has it, whatever becomes of the row. */
+  | { kind: 'sent'; recipients: string[]; sha256: string }
+  /** Must be gone from the queue from now on, and is never sent again. */
+  | { kind: 'settled'; recipients: string[] }
   | { kind: 'flagged'; inbox: MailboxId; uid: number; flag: string }
   /** May be gone from now on. */
   | { kind: 'doomed'; inbox: MailboxId; uid: number }
@@ -21,11 +32,28 @@ interface Promised {
   fate: 'kept' | 'doomed' | 'expunged';
 }
 
+/** One recipient elsewhere. */
+interface Queued {
+  sha256: string | undefined;
+  /** Acknowledged: one that was not may be in the queue all the same. */
+  accepted: boolean;
+  /** The rounds. */
+  sentIn: number[];
+  settled: boolean;
+}
+
 export function createLedger() {
   const mailboxes = new Map<MailboxId, Map<number, Promised>>();
   /** Said to be accepted, with no word of the UID. */
   const early: { inbox: MailboxId; sha256: string }[] = [];
-  const lines = { accepted: 0, flagged: 0, doomed: 0, expunged: 0, open: 0 };
+  /** By recipient. */
+  const queued = new Map<string, Queued>();
+  const queuedAs = (recipient: string) => {
+    const known = queued.get(recipient) ?? { sha256: undefined, accepted: false, sentIn: [], settled: false };
+    queued.set(recipient, known);
+    return known;
+  };
+  const lines = { accepted: 0, flagged: 0, doomed: 0, expunged: 0, open: 0, sent: 0, settled: 0 };
   const of = (inbox: MailboxId) => {
     const known = mailboxes.get(inbox) ?? new Map<number, Promised>();
     mailboxes.set(inbox, known);
@@ -33,11 +61,18 @@ export function createLedger() {
   };
   return {
     mailboxes,
+    queued,
     early,
     lines,
     add: (line: Line, round: number) => {
       lines[line.kind] += 1;
-      if (line.kind === 'accepted')
+      if (line.kind === 'accepted') {
+        for (const recipient of line.recipients) {
+          const known = queuedAs(recipient);
+          if (known.sha256) assert.equal(known.sha256, line.sha256, 'what was sent is what was accepted');
+          known.accepted = true;
+          known.sha256 = line.sha256;
+        }
         for (const { inbox, uid } of line.at) {
           if (uid === 0) early.push({ inbox, sha256: line.sha256 });
           else {
@@ -45,7 +80,18 @@ export function createLedger() {
             of(inbox).set(uid, { sha256: line.sha256, flags: new Set(), round, fate: 'kept' });
           }
         }
-      else if (line.kind === 'flagged') of(line.inbox).get(line.uid)?.flags.add(line.flag);
+      } else if (line.kind === 'sent') {
+        for (const recipient of line.recipients) {
+          const known = queuedAs(recipient);
+          assert.ok(!known.settled, `${recipient} was settled, and is sent again`);
+          assert.equal(line.sha256, known.sha256 ?? line.sha256, 'what is sent is what was accepted');
+          known.sha256 = line.sha256;
+          assert.ok(!known.sentIn.includes(round), `${recipient} is sent twice with no crash between`);
+          known.sentIn.push(round);
+        }
+      } else if (line.kind === 'settled') {
+        for (const recipient of line.recipients) queuedAs(recipient).settled = true;
+      } else if (line.kind === 'flagged') of(line.inbox).get(line.uid)?.flags.add(line.flag);
       else if (line.kind !== 'open') {
         const message = of(line.inbox).get(line.uid);
         if (message) message.fate = line.kind;
@@ -119,6 +165,30 @@ export async function verify(store: Store, ledger: Ledger, round: number, all: b
     }
     assert.ok(found.get(inbox)?.has(sha256), 'a message was acknowledged, and is nowhere');
   }
+}
+
+/**
+ * Holds the queue to the ledger: of what was accepted every recipient waits or has it, what was settled does not wait,
+ * and a plan is there with all its rows or with none.
+ */
+export async function verifyQueue(store: Store, ledger: Ledger): Promise<void> {
+  const waiting = new Set<string>();
+  const plans = new Map<string, { found: number; count: number }>();
+  for (const { destination, rows } of await store.queue.destinations(1000)) {
+    const listed = await store.queue.rows(destination, rows + 1);
+    assert.equal(listed.length, rows);
+    for (const { recipient } of listed) waiting.add(recipient);
+  }
+  for (const [recipient, { accepted, sentIn, settled }] of ledger.queued) {
+    if (accepted)
+      assert.ok(sentIn.length > 0 || waiting.has(recipient), `${recipient} was accepted, and is lost`);
+    if (settled) assert.ok(!waiting.has(recipient), `${recipient} was settled, and waits again`);
+  }
+  for (const recipient of new Set([...waiting, ...ledger.queued.keys()])) {
+    const [, plan = '', count = 0] = /^(.*)\/\d+\/(\d+)@/.exec(recipient) ?? [];
+    plans.set(plan, { found: (plans.get(plan)?.found ?? 0) + 1, count: Number(count) });
+  }
+  for (const [plan, { found, count }] of plans) assert.equal(found, count, `${plan} has not all of its rows`);
 }
 
 export async function sha256Of(store: Store, inbox: MailboxId, uid: number): Promise<string> {

@@ -47,6 +47,8 @@ test(
       assert.deepEqual(differences, []);
       assert.equal(is.checksum, was.checksum);
       assert.equal(was.counts.accounts, ACCOUNTS);
+      assert.equal(was.counts.queueRows, 2 * was.counts.queued);
+      assert.ok(was.counts.queued > ACCOUNTS);
     }
   },
 );
@@ -58,6 +60,10 @@ async function fill(dataDir: string): Promise<void> {
   for (let n = 0; n < ACCOUNTS; n += 1) {
     const { account } = await store.accounts.create(`user${n}@example.org`, 'hash', start);
     await store.tokens.add(account.id, `token ${n}`, start);
+    const recipients = [n, n + 1].map((to) => ({
+      address: `${to}@d${n}.example`,
+      destination: `d${n}.example`,
+    }));
     for (let box = 0; box < n % 4; box += 1) await store.mailboxes.create(account.id, `box ${box}`, start);
     for (const size of [100, 5000, 200_000].slice(0, 1 + (n % 3)))
       await store.accept({
@@ -65,6 +71,7 @@ async function fill(dataDir: string): Promise<void> {
         message: sized(size),
         headerSize: 6,
         deliveries: [{ account: account.id, push: true }],
+        outgoing: { sender: account.address, recipients },
       });
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
 import { openTestStore } from '../harness/store.ts';
-import { createLedger, runAndKill, verify } from './ledger.ts';
+import { createLedger, runAndKill, verify, verifyQueue } from './ledger.ts';
 
 /** Kills of one directory; the first ones come while the child is still opening it. */
 const KILLS = 20;
@@ -19,7 +19,22 @@ function verifyFiles(dataDir: string): void {
   const one = (sql: string) => Object.values(database.prepare(sql).get() ?? {})[0];
   assert.equal(one('PRAGMA integrity_check'), 'ok');
   assert.equal(one('PRAGMA foreign_key_check'), undefined);
-  assert.equal(one('SELECT count(*) FROM body WHERE id NOT IN (SELECT body FROM message)'), 0);
+  assert.equal(
+    one(
+      'SELECT count(*) FROM body WHERE id NOT IN (SELECT body FROM message UNION ALL SELECT body FROM queue_message)',
+    ),
+    0,
+  );
+  assert.equal(one('SELECT count(*) FROM queue_message WHERE id NOT IN (SELECT message FROM queue_row)'), 0);
+  const dues = 'SELECT destination, min(due) FROM queue_row GROUP BY destination';
+  assert.equal(
+    one(`SELECT count(*) FROM (${dues} EXCEPT SELECT destination, due FROM queue_destination)`),
+    0,
+  );
+  assert.equal(
+    one(`SELECT count(*) FROM (SELECT destination, due FROM queue_destination EXCEPT ${dues})`),
+    0,
+  );
   const named = database.prepare('SELECT file FROM body WHERE file IS NOT NULL ORDER BY file').all();
   assert.deepEqual(
     readdirSync(join(dataDir, 'bodies')).sort(),
@@ -51,12 +66,15 @@ describe('kill -9 of the SQLite store', () => {
         {
           await using opened = await openTestStore({ dataDir });
           await verify(opened.store, ledger, round, round === KILLS);
+          await verifyQueue(opened.store, ledger);
         }
         verifyFiles(dataDir);
       }
-      const { accepted, expunged, flagged } = ledger.lines;
-      assert.ok(accepted > 500 && expunged > 50 && flagged > 50, 'there was load');
+      const { accepted, expunged, flagged, settled } = ledger.lines;
+      assert.ok(accepted > 500 && expunged > 50 && flagged > 50 && settled > 200, 'there was load');
+      const twice = [...ledger.queued.values()].filter(({ sentIn }) => sentIn.length > 1).length;
       t.diagnostic(`${accepted} accepted, ${flagged} flagged, ${expunged} expunged`);
+      t.diagnostic(`${settled} batches sent and settled, ${twice} recipients sent to twice`);
     }));
 
   test('a store that acknowledged before its commit would be found out by this', () =>

@@ -6,7 +6,7 @@ import { without } from '../harness/peers.ts';
 import { openTestDatabase } from '../harness/test-database.ts';
 import type { TestDatabase } from '../harness/test-database.ts';
 import { openTestWildduck } from '../harness/wildduck-store.ts';
-import { createLedger, runAndKill, sha256Of, verify } from './ledger.ts';
+import { createLedger, runAndKill, sha256Of, verify, verifyQueue } from './ledger.ts';
 import type { Ledger } from './ledger.ts';
 
 const KILLS = 10;
@@ -79,6 +79,7 @@ describe('kill -9 of a process on the WildDuck store', { skip }, () => {
       await verify(opened.store, ledger, round, round === KILLS);
       await settle(opened.store, ledger, database);
       await verify(opened.store, ledger, round, false);
+      await verifyQueue(opened.store, ledger);
     }
     await using opened = await openTestWildduck({ leaseMs: LEASE, quota: 1024 ** 4 }, database);
     await settle(opened.store, ledger, database);

@@ -54,8 +54,8 @@ export function testSettings(dir: string, env: Record<string, string> = {}): Set
 /** An empty database for relays on WildDuck, and the settings that lead there through proxies. */
 export interface TestCluster extends AsyncDisposable {
   readonly env: Record<string, string>;
-  /** As if the servers had died. */
-  stop(): Promise<void>;
+  /** As if the servers had died, or one of them alone. */
+  stop(which?: 'mongodb' | 'redis'): Promise<void>;
   /** They are back. */
   resume(): Promise<void>;
 }
@@ -67,7 +67,7 @@ export async function openTestCluster(): Promise<TestCluster> {
   const { openTestDatabase } = await import('./test-database.ts');
   const { mongodbUrl, redisUrl, name } = begun.use(await openTestDatabase());
   const [mongodb, redis] = [await createProxyFor(mongodbUrl), await createProxyFor(redisUrl)];
-  const proxies = [begun.use(mongodb.proxy), begun.use(redis.proxy)];
+  const proxies = { mongodb: begun.use(mongodb.proxy), redis: begun.use(redis.proxy) };
   const all = begun.move();
   return {
     env: {
@@ -76,8 +76,11 @@ export async function openTestCluster(): Promise<TestCluster> {
       TEAL_REDIS_URL: redis.url,
       TEAL_MONGODB_DATABASE: name,
     },
-    stop: async () => void (await Promise.all(proxies.map((proxy) => proxy.stop()))),
-    resume: async () => void (await Promise.all(proxies.map((proxy) => proxy.resume()))),
+    stop: async (which) => {
+      const stopped = which ? [proxies[which]] : Object.values(proxies);
+      await Promise.all(stopped.map((proxy) => proxy.stop()));
+    },
+    resume: async () => void (await Promise.all(Object.values(proxies).map((proxy) => proxy.resume()))),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }

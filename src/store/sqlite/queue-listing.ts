@@ -19,8 +19,13 @@ export function openSqliteQueueListing(
   checkIsNewest(database);
   const open = opening.move();
   return {
-    destinations: async (limit) => reading(() => waitingDestinations(database, limit)),
-    rows: async (destination, limit) => reading(() => waitingRows(database, destination, limit)),
+    destinations: async (limit) => ordinary(reading(() => waitingDestinations(database, limit))),
+    rows: async (destination, limit) => ordinary(reading(() => waitingRows(database, destination, limit))),
     [Symbol.asyncDispose]: async () => open.dispose(),
   };
+}
+
+/** Rows of SQLite have no prototype; those that come from a thread, as the store's own, are objects like others. */
+function ordinary<Row extends object>(rows: readonly Row[]): readonly Row[] {
+  return rows.map((row) => ({ ...row }));
 }

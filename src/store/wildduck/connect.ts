@@ -147,12 +147,19 @@ function redisOf({ redisUrl, onFault }: ConnectOptions, more: RedisOptions): Red
     ...more,
   });
   let away = false;
+  let ended = false;
+  // What breaks off because it was ended is no fault: it may still have been connecting.
+  const disconnect = redis.disconnect.bind(redis);
+  redis.disconnect = (reconnect = false) => {
+    ended ||= !reconnect;
+    disconnect(reconnect);
+  };
   redis.on('ready', () => {
     away = false;
   });
   redis.on('error', (error) => {
     // Once for each time it goes away: it is tried again every few moments.
-    if (!away) onFault('redis', error);
+    if (!away && !ended) onFault('redis', error);
     away = true;
   });
   return redis;

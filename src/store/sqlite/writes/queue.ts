@@ -113,8 +113,9 @@ export function claimRows(
   let rows = 0;
   const full = [...taken].flatMap(([destination, count]) => (count >= perDestination ? [destination] : []));
   const room = () => batches.length < limit && rows < MAX_CLAIMED_AT_ONCE;
-  // One look for the whole slice: what the slice itself takes makes no destination due.
-  for (const destination of dueDestinations(database, now, [...except, ...full], limit)) {
+  // One look for the whole slice: each of them has a row at least, and what is taken makes no destination due.
+  const most = Math.min(limit, MAX_CLAIMED_AT_ONCE);
+  for (const destination of dueDestinations(database, now, [...except, ...full], most)) {
     if (!room()) break;
     for (let left = perDestination - (taken.get(destination) ?? 0); left > 0 && room(); left -= 1) {
       const batch = claimBatch(database, destination, now, rowsPerBatch, now + leaseMs);
