@@ -11,7 +11,7 @@ import { startTestRelay } from '../harness/relay.ts';
 import type { TestRelay } from '../harness/relay.ts';
 import { connectSmtp } from '../harness/smtp-client.ts';
 
-const PASSWORD = 'a password of somebody';
+const PASSWORD = 'a-password-of-somebody';
 
 onEachStore('mail to another relay over SMTP, and back what it does not take', false, (store) => {
   const log = createEventLog();

@@ -362,6 +362,24 @@ describe('the worker of the queue', { timeout: 60_000 }, () => {
     await until(() => sendings.length === 1, 'it is under way');
   });
 
+  test('a crash between a bounce and its settlement makes one duplicate, and no more', async () => {
+    await accept(['bob@b.test']);
+    const killed = start();
+    await until(() => killed.sendings.length === 1, 'it is under way');
+    killed.watch.down = true;
+    killed.sendings[0]?.answer(refused);
+    await until(() => killed.bounces.length === 1, 'the bounce is durable');
+    // What it does not settle any more is what a killed process leaves behind.
+    await Promise.all([killed.worker[Symbol.asyncDispose](), until(() => killed.log.length > 0, 'it fails')]);
+    clock.advance(LEASE);
+    const next = start();
+    await using _worker = next.worker;
+    await until(() => next.sendings.length === 1, 'it is tried again');
+    next.sendings[0]?.answer(refused);
+    await until(async () => (await rows('b.test')).length === 0, 'it is done');
+    assert.equal(next.bounces.length, 1);
+  });
+
   test('a try that takes too long is cut off', async () => {
     await accept(['bob@b.test']);
     const { worker, sendings, log } = start();
