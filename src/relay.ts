@@ -399,13 +399,23 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     ports: () => ({ ...mailPorts, https_port: https?.port ?? 443 }),
   };
   if (settings.https_port !== undefined) {
-    const web = scope.use(await createWeb({ addresses, newAccounts, events, ...siteOf(settings) }));
+    const mxdeliv = {
+      take: receive,
+      isLocal,
+      maxMessageSize: settings.max_message_size,
+      byteBudget: budgetOfStrangers,
+      admission: admissionOf(settings.max_smtp_connections),
+      events,
+      clock,
+      random,
+    };
+    const web = scope.use(await createWeb({ addresses, newAccounts, events, mxdeliv, ...siteOf(settings) }));
     https = await listen('https_port', (port) =>
       createHttps({
         ...webOptions,
         port,
         certificate,
-        web: web.server,
+        web,
         imap: imaps,
         smtp: smtps,
         alpnChallenge: challenges.alpn,

@@ -20,7 +20,7 @@ export async function webdev(call: Call): Promise<ExitCode> {
   const port = portOf(call);
   const host = settings.mail_domain ?? EXAMPLE_DOMAIN;
   const { wwwFolder, facts } = siteOf(settings);
-  const app = createWebApp({
+  const { app } = createWebApp({
     domain: host,
     events: { fault: (where, error) => call.printError(`${where}: ${String(error)}`) },
   });

@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { minute, second } from '../clock.ts';
 import type { Clock, Timer } from '../clock.ts';
@@ -19,12 +18,17 @@ export interface Place {
   leave(): void;
 }
 
+/** Of a response, of HTTP/1.1 or HTTP/2, what is needed here. */
+interface Answer {
+  once(event: 'close', listener: () => void): unknown;
+}
+
 /** Every connection to a port of the web: their number is bounded, and so is the time that each has. */
 export interface Connections {
   /** Takes a place; without one left the connection is destroyed. It has `HEAD_TIME` to send its first request. */
   admit(socket: Socket): Place | undefined;
-  /** For `request` of an http.Server whose connections were admitted. `socket` is the admitted one, below TLS. */
-  request(socket: Socket, request: IncomingMessage, response: ServerResponse): void;
+  /** For `request` of a server whose connections were admitted. `socket` is the admitted one, below TLS. */
+  request(socket: Socket, request: unknown, response: Answer): void;
   /** Destroys whatever is still here. */
   destroyAll(): void;
 }
@@ -38,6 +42,8 @@ const TURNED_AWAY_INTERVAL = 10 * second;
 
 export function createConnections({ service, admission, clock, events }: ConnectionsParts): Connections {
   const timers = new Map<Socket, Timer>();
+  /** Requests under way on a connection: HTTP/2 has several. */
+  const open = new WeakMap<Socket, number>();
   let turnedAway = 0;
   let turnedAwayAt = -Infinity;
 
@@ -78,8 +84,11 @@ export function createConnections({ service, admission, clock, events }: Connect
     request(socket, _request, response) {
       if (!timers.has(socket)) return;
       limit(socket, REQUEST_TIME);
+      open.set(socket, (open.get(socket) ?? 0) + 1);
       response.once('close', () => {
-        if (timers.has(socket)) limit(socket, HEAD_TIME);
+        const left = (open.get(socket) ?? 1) - 1;
+        open.set(socket, left);
+        if (left === 0 && timers.has(socket)) limit(socket, HEAD_TIME);
       });
     },
     destroyAll() {

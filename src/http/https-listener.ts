@@ -1,6 +1,7 @@
 import { constants } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import type { Http2Server, Http2Session } from 'node:http2';
 import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { TLSSocket, createSecureContext } from 'node:tls';
@@ -25,8 +26,8 @@ export interface HttpsParts {
   /** 0 binds any free port. */
   readonly port: number;
   readonly certificate: Certificate;
-  /** Never listens itself: gets the connections that want HTTP. */
-  readonly web: Server;
+  /** Neither listens itself: they get the connections that want HTTP. */
+  readonly web: { readonly http1: Server; readonly http2: Http2Server };
   /** Gets what chose `imap`. */
   readonly imap: TakesTls;
   /** Gets what chose `smtp`; submission, for users (client.md 1.8). */
@@ -51,17 +52,22 @@ type Destination = 'web' | 'imap' | 'smtp' | 'challenge';
 export async function createHttps(parts: HttpsParts): Promise<Listener> {
   const { certificate, web, events } = parts;
   const connections = createConnections({ ...parts, service: 'https' });
-  /** By the socket that http knows, the one that was admitted. */
-  const rawOf = new WeakMap<Socket, Socket>();
+  /** By what http knows, a TLS socket or a session of HTTP/2, the connection that was admitted. */
+  const rawOf = new WeakMap<Socket | Http2Session, Socket>();
   let contexts = contextsOf(certificate.pair);
   const stopFollowing = certificate.onReplace((pair) => {
     contexts = contextsOf(pair);
   });
 
-  web.on('request', (request, response) => {
+  web.http1.on('request', (request, response) => {
     const raw = rawOf.get(request.socket);
     if (raw) connections.request(raw, request, response);
   });
+  web.http2.on('request', (request, response) => {
+    const raw = request.stream.session && rawOf.get(request.stream.session);
+    if (raw) connections.request(raw, request, response);
+  });
+  web.http2.on('sessionError', (error) => events.sessionFailed('https', '-', error));
 
   function accept(socket: Socket): void {
     const place = connections.admit(socket);
@@ -83,8 +89,16 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
     tls.once('secure', () => {
       if (to === 'challenge') return void tls.end();
       if (to === 'web') {
+        if (tls.alpnProtocol === 'h2') {
+          // Emitted while the connection is handed over, before anything is read of it.
+          web.http2.once('session', (session) => rawOf.set(session, socket));
+          web.http2.emit('connection', tls);
+          // It waits for this event of a socket whose TLS no tls.Server has done.
+          tls.emit('secureConnect');
+          return;
+        }
         rawOf.set(tls, socket);
-        web.emit('connection', tls);
+        web.http1.emit('connection', tls);
         return;
       }
       // Mail counts its own connections and has limits of its own.
@@ -97,7 +111,7 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
     to: Destination,
     { serverName }: ClientHello,
   ): { secureContext: SecureContext; ALPNProtocols: string[] } | undefined {
-    if (to === 'web') return { secureContext: contexts.web, ALPNProtocols: ['http/1.1'] };
+    if (to === 'web') return { secureContext: contexts.web, ALPNProtocols: ['h2', 'http/1.1'] };
     if (to !== 'challenge') return { secureContext: contexts.mail, ALPNProtocols: [to] };
     const pair = serverName === undefined ? undefined : parts.alpnChallenge(serverName);
     return pair && { secureContext: contextsOf(pair).web, ALPNProtocols: [ACME_TLS] };
@@ -131,7 +145,7 @@ const ACME_TLS = 'acme-tls/1';
 /** HTTPS where nothing is offered, or nothing that we know. */
 function destinationOf(protocols: readonly string[]): Destination {
   if (protocols.includes(ACME_TLS)) return 'challenge';
-  if (protocols.includes('http/1.1')) return 'web';
+  if (protocols.includes('h2') || protocols.includes('http/1.1')) return 'web';
   if (protocols.includes('imap')) return 'imap';
   if (protocols.includes('smtp')) return 'smtp';
   return 'web';

@@ -2,10 +2,11 @@ import { createServer } from 'node:http';
 import { fastify } from 'fastify';
 import type { FastifyInstance, RawReplyDefaultExpression, RawRequestDefaultExpression } from 'fastify';
 import type { FastifyBaseLogger } from 'fastify';
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Http2Server } from 'node:http2';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Events } from '../observe/events.ts';
-import { MAX_HEADER } from './http-listener.ts';
+import { createHttp2Server, MAX_REQUESTS, MAX_WEB_HEADER } from './http2-server.ts';
 import { originForm } from './request-target.ts';
 
 /** What routes are added to. */
@@ -19,21 +20,32 @@ export type WebApp = FastifyInstance<
 
 /** No route takes a body; what an HTML form or a fetch() sends by itself is below this and is dropped. */
 const MAX_BODY = 4096;
-/** Of one connection; then it may come back, and others get their turn. */
-const MAX_REQUESTS = 100;
 
-/** The web of the relay, without routes. Its server never listens: it is given connections whose TLS is done. */
-export function createWebApp({ domain, events }: { domain: string; events: Pick<Events, 'fault'> }): WebApp {
+/**
+ * The web of the relay, without routes. Its servers, `app.server` for HTTP/1.1 and `http2`, never listen: they are given
+ * connections whose TLS is done. Every route serves both.
+ */
+export function createWebApp({ domain, events }: { domain: string; events: Pick<Events, 'fault'> }): {
+  readonly app: WebApp;
+  readonly http2: Http2Server;
+} {
+  const http2 = createHttp2Server();
   const app = fastify({
     logger: false,
     bodyLimit: MAX_BODY,
     rewriteUrl: (request) => originForm(request.url ?? '/'),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 256 },
     serverFactory: (handler) => {
-      const server = createServer({ maxHeaderSize: MAX_HEADER, keepAlive: true }, (request, response) =>
+      const server = createServer({ maxHeaderSize: MAX_WEB_HEADER, keepAlive: true }, (request, response) =>
         handler(request, response),
       );
       server.maxRequestsPerSocket = MAX_REQUESTS;
+      // Fields beyond a number are left out in silence, recipients among them; their bytes are bounded anyway.
+      server.maxHeadersCount = 0;
+      // node's compatibility API: to a handler the same but in type.
+      http2.on('request', (request, response) =>
+        handler(request as unknown as IncomingMessage, response as unknown as ServerResponse),
+      );
       return server;
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
@@ -44,7 +56,8 @@ export function createWebApp({ domain, events }: { domain: string; events: Pick<
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer');
     // As upstream: the site has one name.
-    const asked = request.headers.host?.toLowerCase() ?? '';
+    // In HTTP/2 `:authority`.
+    const asked = request.host.toLowerCase();
     if (asked.replace(/:\d*$/, '') === `www.${domain}` && request.method === 'GET') {
       const port = /:\d+$/.exec(asked)?.[0] ?? '';
       return reply.redirect(`https://${domain}${port}${request.url}`, 301);
@@ -60,5 +73,5 @@ export function createWebApp({ domain, events }: { domain: string; events: Pick<
     const reason = status >= 500 ? 'The relay has a fault, try again later.' : error.message;
     return reply.code(status).send({ reason });
   });
-  return app;
+  return { app, http2 };
 }

@@ -1,8 +1,11 @@
 import type { Server } from 'node:http';
+import type { Http2Server } from 'node:http2';
 import type { NewAccounts } from '../accounts/new-account.ts';
 import type { Events } from '../observe/events.ts';
 import type { Addresses } from './addresses.ts';
 import { discoveryRoutes } from './routes/discovery.ts';
+import { mxdelivRoutes } from './routes/mxdeliv.ts';
+import type { MxdelivParts } from './routes/mxdeliv.ts';
 import { newAccountRoutes } from './routes/new-account.ts';
 import { pageRoutes } from './routes/pages.ts';
 import { pageSource } from './site/source.ts';
@@ -16,20 +19,23 @@ export interface WebParts {
   /** www_folder; empty for the pages that come with Teal. */
   readonly wwwFolder: string;
   readonly facts: SiteFacts;
+  readonly mxdeliv: MxdelivParts;
 }
 
 /** All that is reached by HTTPS. */
 export interface Web extends AsyncDisposable {
-  /** Never listens: is given connections whose TLS is done. */
-  readonly server: Server;
+  /** Neither listens: they are given connections whose TLS is done. */
+  readonly http1: Server;
+  readonly http2: Http2Server;
 }
 
 export async function createWeb(parts: WebParts): Promise<Web> {
   const { addresses, events } = parts;
-  const app = createWebApp({ domain: addresses.host, events });
+  const { app, http2 } = createWebApp({ domain: addresses.host, events });
   discoveryRoutes(app, addresses);
   newAccountRoutes(app, parts);
+  mxdelivRoutes(app, parts.mxdeliv);
   pageRoutes(app, { ...parts, source: pageSource(parts.wwwFolder) });
   await app.ready();
-  return { server: app.server, [Symbol.asyncDispose]: () => app.close() };
+  return { http1: app.server, http2, [Symbol.asyncDispose]: () => app.close() };
 }

@@ -284,6 +284,25 @@ export function moveSuite(
       assert.equal(await store.queue.nextDue([]), undefined);
     });
 
+    test('that was killed among the queued mail puts none of it twice', async () => {
+      await using to = await makeTo();
+      for (const most of [1, 2]) {
+        const queue = (source: MoveSource) =>
+          async function* () {
+            let put = 0;
+            for await (const queued of source.queue()) {
+              if ((put += 1) > most) throw new Error('killed');
+              yield queued;
+            }
+          };
+        await assert.rejects(
+          move(from, to, (source) => ({ ...source, queue: queue(source) })),
+          /^Error: killed$/,
+        );
+      }
+      await move(from, to);
+    });
+
     test('that was killed goes on, wherever that was, and ends with the same', async () => {
       await using to = await makeTo();
       // Each time it dies some reads further on; what was read before may or may not have been written.

@@ -262,7 +262,7 @@ export function queueSuite(open: OpenStore): void {
 
     for (const [where, message] of [
       ['small', text('small')],
-      ['of some size', sized(100_000)],
+      ['middling', sized(100_000)],
       ['big', sized(600_000)],
     ] as const)
       test(`keeps a ${where} message until its last row and its last copy in a mailbox are gone`, async () => {

@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { connect } from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { HEAD_TIME, REQUEST_TIME } from '../../src/http/connections.ts';
+import { createHttp2Server } from '../../src/http/http2-server.ts';
 import { createHttp } from '../../src/http/http-listener.ts';
 import { createHttps } from '../../src/http/https-listener.ts';
 import type { Listener } from '../../src/http/listener.ts';
@@ -37,6 +38,7 @@ describe('port 443', () => {
     if (request.url === '/slow') return;
     response.end(`web ${request.url}`);
   });
+  const http2 = createHttp2Server();
   const mail = (name: string) => ({
     serve: (socket: TLSSocket) => void socket.end(`${name} ${socket.getProtocol()} ${socket.remoteAddress}`),
   });
@@ -51,7 +53,7 @@ describe('port 443', () => {
       host: '127.0.0.1',
       port: 0,
       certificate,
-      web,
+      web: { http1: web, http2 },
       imap: mail('imap'),
       smtp: mail('smtp'),
       alpnChallenge: (name) => (name === 'challenged.test' ? challenge : undefined),
@@ -72,8 +74,17 @@ describe('port 443', () => {
 
   test('speaks HTTP to who offers nothing and to who offers http/1.1', async () => {
     assert.match(await get({}), /web \/$/);
-    assert.match(await get({ ALPNProtocols: ['h2', 'http/1.1'] }), /web \/$/);
+    assert.match(await get({ ALPNProtocols: ['http/1.1'] }), /web \/$/);
     assert.match(await get({ maxVersion: 'TLSv1.2' }), /web \/$/);
+  });
+
+  test('speaks HTTP/2 to who offers it', async () => {
+    for (const offered of [['h2', 'http/1.1'], ['http/1.1', 'h2'], ['h2']]) {
+      const socket = dial({ ALPNProtocols: offered });
+      await once(socket, 'secureConnect');
+      assert.equal(socket.alpnProtocol, 'h2');
+      socket.destroy();
+    }
   });
 
   test('hands imap and smtp over, with TLS 1.3 and the address of the peer', async () => {
@@ -84,7 +95,7 @@ describe('port 443', () => {
   test('mail wants TLS 1.3, and nobody is given a protocol he did not offer', async () => {
     const old = await all(dial({ ALPNProtocols: ['imap'], maxVersion: 'TLSv1.2' }));
     assert.match(old, /protocol version/);
-    assert.match(await all(dial({ ALPNProtocols: ['h2'] })), /no application protocol/);
+    assert.match(await all(dial({ ALPNProtocols: ['spdy/3'] })), /no application protocol/);
   });
 
   test('answers a TLS-ALPN-01 challenge with its certificate and closes', async () => {

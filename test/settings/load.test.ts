@@ -45,6 +45,8 @@ test('without file and environment everything is as upstream has it, and there i
   assert.ok(Object.values(sources).every(({ kind }) => kind === 'default'));
   assert.deepEqual(settings, {
     mail_domain: undefined,
+    dkim_selector_rsa: 'opendkim',
+    dkim_selector_ed25519: 'ed25519',
     max_user_send_per_minute: 60,
     max_user_send_burst_size: 10,
     max_user_recipients_per_hour: 10_000,

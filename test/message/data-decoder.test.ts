@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createDataDecoder } from '../../src/smtp/data-decoder.ts';
+import { createDataDecoder } from '../../src/message/data-decoder.ts';
 import { dotStuff } from '../harness/smtp-client.ts';
 
 /** Feeds `input` in pieces; `used` counts over all of them, -1 when there is no end. */

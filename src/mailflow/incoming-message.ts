@@ -1,7 +1,7 @@
 import { refuse } from '../errors.ts';
 import type { Refusal } from '../errors.ts';
 import type { ByteBudget } from '../limits/byte-budget.ts';
-import { createDataDecoder } from './data-decoder.ts';
+import { createDataDecoder } from '../message/data-decoder.ts';
 
 export interface IncomingMessageOptions {
   /** Largest message in bytes, dots unstuffed (max_message_size). */
@@ -13,6 +13,8 @@ export interface IncomingMessageOptions {
 export interface IncomingMessage {
   /** Bytes of `chunk` used when the message ends within it, -1 when more must come. */
   push(chunk: Buffer): number;
+  /** Why it is refused already, whatever follows. */
+  readonly problem: Refusal | undefined;
   /** Once the end is there: why it is refused, or its bytes, which are good until `release`. */
   outcome(): Refusal | Buffer;
   /** Gives memory and budget back; twice is harmless. */
@@ -68,6 +70,9 @@ export function receiveMessage({ maxSize, budget }: IncomingMessageOptions): Inc
   const decoder = createDataDecoder(append);
 
   return {
+    get problem() {
+      return problem;
+    },
     push(chunk) {
       const used = decoder.push(chunk);
       if (decoder.nul) fail(refuse('nul_byte', 'NUL in DATA'));

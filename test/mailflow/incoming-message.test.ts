@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createByteBudget } from '../../src/limits/byte-budget.ts';
-import { receiveMessage } from '../../src/smtp/incoming-message.ts';
+import { receiveMessage } from '../../src/mailflow/incoming-message.ts';
 
 const plenty = () => createByteBudget(Number.MAX_SAFE_INTEGER);
 
