@@ -19,8 +19,8 @@ export interface AttemptParts {
   readonly random: Random;
   readonly events: Pick<Events, 'mailDelivered' | 'mailDeferred' | 'mailFailed' | 'fault'>;
   readonly report: (error: unknown) => void;
-  /** Whether the relay is being stopped. */
-  readonly stopped: () => boolean;
+  /** Aborted when the relay is being stopped. */
+  readonly closing: AbortSignal;
 }
 
 /**
@@ -37,7 +37,7 @@ const LONGEST_WAIT = 8 * second;
 const BOUNCE_RETRY = minute;
 
 export function createAttempt(parts: AttemptParts): Attempt {
-  const { queue, loader, send, bounce, lifetime, clock, random, events, report, stopped } = parts;
+  const { queue, loader, send, bounce, lifetime, clock, random, events, report, closing } = parts;
 
   /** A store that fails is asked again for a while: without settlement the message would be sent once more. */
   const insist = async (act: () => Promise<void>): Promise<boolean> => {
@@ -48,10 +48,10 @@ export function createAttempt(parts: AttemptParts): Attempt {
         return true;
       } catch (error) {
         report(error);
-        if (!(error instanceof StoreUnavailable) || stopped() || clock.now() + wait > end) return false;
+        if (!(error instanceof StoreUnavailable) || closing.aborted || clock.now() + wait > end) return false;
       }
-      // Not cut short by the shutdown: a last time is worth these seconds.
-      await pause(clock, wait, NEVER);
+      // The shutdown cuts it short, and there is a last time.
+      await pause(clock, wait, closing);
     }
   };
 
@@ -77,7 +77,7 @@ export function createAttempt(parts: AttemptParts): Attempt {
       now,
       lifetime: giveUpAfter,
       chance: random(1).readUInt8() / 256,
-      stopped: stopped(),
+      stopped: closing.aborted,
     });
     const kept = await tellSender(batch, judged, header);
     const rows = kept ? judged.rows : putOff(judged, now + BOUNCE_RETRY);
@@ -131,7 +131,7 @@ export function createAttempt(parts: AttemptParts): Attempt {
     using held = loaded;
     const outcomes = await outcomesOf(batch, held.message, signal);
     await settle(batch, outcomes, { header: held.header, giveUpAfter: lifetime });
-    return stopped() ? undefined : outcomes.some(isAnswer);
+    return closing.aborted ? undefined : outcomes.some(isAnswer);
   };
 }
 
@@ -158,4 +158,3 @@ const OURS = {
 } as const;
 
 const NO_HEADER = Buffer.alloc(0);
-const NEVER = new AbortController().signal;

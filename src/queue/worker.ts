@@ -65,6 +65,7 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
   const tries = new Set<AbortController>();
   /** All that must have ended before the store may be closed. */
   const unfinished = new Set<Promise<void>>();
+  const closing = new AbortController();
   let ended = false;
   let looking = false;
   let lookAgain = false;
@@ -80,7 +81,7 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
     queue,
     loader: createLoader({ queue, signer: parts.signer, memory: parts.memory }),
     report,
-    stopped: () => ended,
+    closing: closing.signal,
   });
 
   const track = (work: Promise<void>) => {
@@ -175,6 +176,7 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
     /** Claims nothing more, cuts off what is under way (to be tried again) and resolves when all is settled. */
     async [Symbol.asyncDispose]() {
       ended = true;
+      closing.abort();
       stopListening();
       timer?.[Symbol.dispose]();
       for (const cut of tries) cut.abort('shutting down');

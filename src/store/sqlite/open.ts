@@ -96,6 +96,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   const { during, finish } = createGate();
 
   await removeOrphans(access, files, leftovers);
+  await access.write('freeClaims', undefined);
   // What a crash left of removed mailboxes may be much: that goes on beside the first requests.
   const sweeping = sweep(access).catch((error: unknown) => {
     if (!(error instanceof StoreUnavailable)) onFault('store start', error as Error);

@@ -16,7 +16,7 @@ import {
   subscribeMailbox,
   sweepRemoved,
 } from './writes/mailboxes.ts';
-import { claimRows, keepSignature, settleRows } from './writes/queue.ts';
+import { claimRows, freeClaims, keepSignature, settleRows } from './writes/queue.ts';
 import { addToken, claimJobs, settleJob } from './writes/push-jobs.ts';
 import { ping, removeValueIf, setValue, setValueIf, setValueOnce } from './writes/values.ts';
 import { changedSince, body, expungedSince, headers, knownFiles, messagesByUid } from './reads/messages.ts';
@@ -46,6 +46,7 @@ export const writes = {
   claimJobs,
   settleJob,
   claimRows,
+  freeClaims,
   keepSignature,
   settleRows,
   setValue,

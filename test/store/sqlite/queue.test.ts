@@ -210,3 +210,17 @@ test('a command also sees it where no Teal is running, but not in another versio
   }
   assert.throws(() => openSqliteQueueListing(dataDir), /another version of Teal/);
 });
+
+test('what a process had claimed when it ended is due again at once for the next', async () => {
+  {
+    await using first = await openTestStore({ dataDir });
+    await first.store.accept(plan(marked('m', 1), 'a@x', 'b@y'));
+    const [batch, other] = await first.store.queue.claim(0, { ...wish, leaseMs: 1_000_000 });
+    assert.ok(batch && other);
+    await first.store.queue.settle(batch, [{ kind: 'retry', at: 500, reason: 'later' }]);
+  }
+  await using next = await openTestStore({ dataDir });
+  const freed = await next.store.queue.claim(1, wish);
+  assert.equal(freed.length, 1, 'what was put off keeps its time');
+  assert.equal(freed[0]?.rows[0]?.attempts, 0);
+});

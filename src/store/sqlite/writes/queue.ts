@@ -188,6 +188,18 @@ interface MessageRow {
   readonly fields: string | null;
 }
 
+/**
+ * At the start: who had claimed a row is dead, for one process has the store. Without this a row would wait for the end
+ * of a lease that nobody holds. They come first.
+ */
+export function freeClaims({ database }: Transaction, _: undefined): void {
+  const claimed = database.all<{ destination: string }>(
+    'SELECT DISTINCT destination FROM queue_row WHERE claimed = 1',
+  );
+  database.run('UPDATE queue_row SET claimed = 0, due = 0 WHERE claimed = 1');
+  for (const { destination } of claimed) refreshDestination(database, destination);
+}
+
 /** Of all rows ever, as those of messages are. */
 const rowId = (message: number, number: number) => `${message}.${number}`;
 const numberOf = ({ id }: QueueRow) => Number(id.slice(id.indexOf('.') + 1));
