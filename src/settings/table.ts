@@ -6,6 +6,7 @@ import {
   certAndKeyPaths,
   databaseName,
   decimalNumber,
+  dkimSelector,
   freeText,
   ipAddress,
   mailAddress,
@@ -38,6 +39,21 @@ export const table = {
       'The domain of every address of this relay. A name that starts with an underscore, or a bare IPv4 address, ' +
       'makes a relay with a self-signed certificate; addresses then end in the name, or in the IPv4 address in ' +
       'square brackets. It cannot be changed once there is data.',
+  }),
+
+  dkim_selector_rsa: setting({
+    group: 'domain',
+    type: dkimSelector,
+    default: 'opendkim',
+    text:
+      'The selector of the RSA key that signs outgoing mail: its record is `SELECTOR._domainkey.` and the domain. ' +
+      'The key is made when there is none for the selector. The default is what other chatmail relays use.',
+  }),
+  dkim_selector_ed25519: setting({
+    group: 'domain',
+    type: dkimSelector,
+    default: 'ed25519',
+    text: 'The same for the Ed25519 key, which signs beside the RSA key.',
   }),
 
   max_user_send_per_minute: setting({

@@ -180,6 +180,17 @@ export const databaseName: ValueType<string> = {
   format: String,
 };
 
+/** RFC 6376 3.1: labels of a DNS name (RFC 1123 2.1). Short, so that with the domain it still is a name. */
+export const dkimSelector: ValueType<string> = {
+  allowed: 'up to 63 of a-z, 0-9 and -, also in parts joined by dots',
+  parse: (text) => {
+    const value = text.toLowerCase();
+    const label = '[a-z0-9]([a-z0-9-]*[a-z0-9])?';
+    return value.length <= 63 && new RegExp(`^${label}(\\.${label})*$`).test(value) ? { value } : undefined;
+  },
+  format: String,
+};
+
 export const ipAddress: ValueType<string> = {
   allowed: 'an IPv4 or IPv6 address',
   parse: (text) => (isIP(text) === 0 ? undefined : { value: text }),
