@@ -73,16 +73,14 @@ export function wantedRecords(facts: ZoneFacts): readonly WantedRecord[] {
       grade: 'must',
       why: 'where other servers bring mail',
     },
-    ...facts.dkim.map(
-      ({ name, value }): WantedRecord => ({
-        role: 'dkim',
-        name,
-        data: { type: 'TXT', text: value },
-        // Other relays take no mail without a signature; Ed25519 (RFC 8463) is beside RSA, and few look at it.
-        grade: /(^|;)\s*k=ed25519/.test(value) ? 'should' : 'must',
-        why: 'the key that signs our mail: other relays refuse mail without it',
-      }),
-    ),
+    ...facts.dkim.map(({ name, value }): WantedRecord => ({
+      role: 'dkim',
+      name,
+      data: { type: 'TXT', text: value },
+      // Other relays take no mail without a signature; Ed25519 (RFC 8463) is beside RSA, and few look at it.
+      grade: /(^|;)\s*k=ed25519/.test(value) ? 'should' : 'must',
+      why: 'the key that signs our mail: other relays refuse mail without it',
+    })),
     {
       role: 'spf',
       name: domain,
@@ -112,15 +110,13 @@ export function wantedRecords(facts: ZoneFacts): readonly WantedRecord[] {
             why: 'where others report trouble with our TLS (tls_report_address)',
           } as const,
         ]),
-    ...(['www', 'autoconfig'] as const).map(
-      (prefix): WantedRecord => ({
-        role: 'alias',
-        name: `${prefix}.${domain}`,
-        data: { type: 'CNAME', target: domain },
-        grade: 'nice',
-        why: prefix === 'www' ? 'the web page for those who type www' : 'mail apps find their settings',
-      }),
-    ),
+    ...(['www', 'autoconfig'] as const).map((prefix): WantedRecord => ({
+      role: 'alias',
+      name: `${prefix}.${domain}`,
+      data: { type: 'CNAME', target: domain },
+      grade: 'nice',
+      why: prefix === 'www' ? 'the web page for those who type www' : 'mail apps find their settings',
+    })),
     ...serviceRecords(facts),
   ];
 }
