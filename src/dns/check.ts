@@ -76,11 +76,11 @@ export async function checkZone({ authority, facts, ownAddresses }: CheckParts):
   };
   const wanted = wantedRecords({ ...facts, addresses });
   const findings = await Promise.all([
-    ...(addresses.length === 0 ? [noAddress(domain, published)] : []),
     ...wanted.map((record) => checkRecord(record, context, ask)),
     ...addresses.map((address) => checkReverse(address, context, authority)),
   ]);
-  return { domain, zone, fromResolver, published: there, findings };
+  const unheardOf = addresses.length === 0 ? [noAddress(domain, published)] : [];
+  return { domain, zone, fromResolver, published: there, findings: [...unheardOf, ...findings] };
 }
 
 type Ask = (name: string, type: RecordType) => Promise<Asked>;
