@@ -57,12 +57,12 @@ function findingLines(finding: Finding, zone: string): string[] {
     `${words[state].padEnd(7)}  ${grade.padEnd(6)}  ${type.padEnd(5)}  ${name}`,
     `         ${why}`,
     ...notes.map((note) => `         note: ${note}`),
-    ...have.map((text) => `         have: ${text}`),
     `         want: ${want}`,
+    ...have.map((text) => `         have: ${text}`),
     ...(role === 'reverse' || state === 'unknown'
       ? []
       : [
-          `         type: name ${relativeName(name, zone)}, type ${type}, value as above (in full: ${name}.)`,
+          `         type: name ${relativeName(name, zone)}, type ${type}, the value as wanted (the name in full: ${name}.)`,
         ]),
   ];
 }
