@@ -1,6 +1,5 @@
 import { day, hour, minute } from '../clock.ts';
 import type { Clock, Random, Timer } from '../clock.ts';
-import type { Events } from '../observe/events.ts';
 import { summarize } from './check.ts';
 import type { Finding, Report } from './check.ts';
 
@@ -9,7 +8,14 @@ export interface DailyCheckParts {
   readonly check: (signal: AbortSignal) => Promise<Report>;
   readonly clock: Clock;
   readonly random: Random;
-  readonly events: Pick<Events, 'dnsWrong' | 'dnsWeak' | 'dnsUnknown' | 'dnsWell' | 'fault'>;
+  /** Of observe/events.ts. */
+  readonly events: {
+    dnsWrong(name: string, type: string, problem: string): void;
+    dnsWeak(name: string, type: string, problem: string): void;
+    dnsUnknown(records: readonly string[]): void;
+    dnsWell(): void;
+    fault(where: string, error: unknown): void;
+  };
 }
 
 /** Who has just started is still at the zone. */

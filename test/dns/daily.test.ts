@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { hour } from '../../src/clock.ts';
 import type { Finding, Report } from '../../src/dns/check.ts';
 import { createDailyCheck } from '../../src/dns/daily.ts';
 import { createEvents } from '../../src/observe/events.ts';
+import { createRelay } from '../../src/relay.ts';
 import { createTestClock } from '../harness/clock.ts';
+import { createDnsServer } from '../harness/dns-server.ts';
 import { createEventLog } from '../harness/event-log.ts';
+import { testSettings } from '../harness/relay.ts';
 
 const finding = (more: Partial<Finding>): Finding => ({
   role: 'mail',
@@ -118,4 +124,31 @@ test('a check that fails is told, and the next comes; a stop ends the one under 
   assert.equal(log.events.length, 1, 'what a stop has cut off is not told');
   clock.advance(100 * hour);
   assert.equal(signals.length, 2);
+});
+
+test('a relay with a public name looks at its zone, one without does not', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'teal-daily-'));
+  await using dns = await createDnsServer();
+  try {
+    for (const [domain, looks] of [
+      ['chat.example.test', true],
+      ['_chat.example.test', false],
+    ] as const) {
+      const log = createEventLog();
+      const clock = createTestClock();
+      const settings = testSettings(join(dir, domain), {
+        MAIL_DOMAIN: domain,
+        TEAL_DNS_SERVERS: dns.address,
+      });
+      await using _ = await createRelay(settings, { clock, log: log.log });
+      dns.questions.length = 0;
+      clock.advance(2 * hour);
+      if (looks) {
+        const wrong = await log.next('dns-wrong');
+        assert.deepEqual([wrong['name'], wrong['type']], [domain, 'A']);
+      } else assert.deepEqual(dns.questions, []);
+    }
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
 });
