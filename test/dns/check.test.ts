@@ -183,3 +183,14 @@ test('the name of the address: another than ours will do if it leads back', asyn
   assert.equal((await reverse())?.state, 'ok');
   assert.match((await reverse())?.notes.join() ?? '', /vps7\.host\.test, which leads back/);
 });
+
+test('an alias that the resolver remembers is not taken for a zone of its own', async () => {
+  await using dns = await servers();
+  fill(dns.authoritative);
+  // Until a minute ago www led to a name that is a zone itself.
+  publish(dns.resolver, `www.${domain}`, { type: 'CNAME', target: 'site.test' });
+  delegate(dns.resolver, 'site.test', ['127.0.0.3']);
+  await using other = await createDnsServer({ host: '127.0.0.3', port: dns.resolver.port });
+  assert.deepEqual(bad(await check(dns.resolver)), []);
+  assert.deepEqual(other.questions, []);
+});
