@@ -246,6 +246,15 @@ describe('teal doctor', () => {
       await new Promise((resolve) => squatter.close(resolve));
     }
     assert.equal((await run({ ...env, MAIL_DOMAIN: '' }, world)).code, 1);
+    const bare = { ...env, MAIL_DOMAIN: '192.0.2.7' };
+    assert.match((await run(bare, world)).out, /^warn +ptr +192\.0\.2\.7 has no name/m);
+    publish(around.dns, '7.2.0.192.in-addr.arpa', { type: 'PTR', target: 'vps.host.test' });
+    assert.match(
+      (await run(bare, world)).out,
+      /^warn +ptr +192\.0\.2\.7 is vps\.host\.test, which does not/m,
+    );
+    publish(around.dns, 'vps.host.test', { type: 'A', address: '192.0.2.7' });
+    assert.match((await run(bare, world)).out, /^ok {4}ptr +192\.0\.2\.7 is vps\.host\.test, and back/m);
   });
 
   test('with a relay: it is known by its ports, its certificate is looked at, its name is tried', async () => {

@@ -135,7 +135,7 @@ test('a relay with a public name looks at its zone, one without does not', async
     const log = createEventLog();
     const waits: number[] = [];
     const watched: Clock = {
-      now: clock.now,
+      now: () => clock.now(),
       after: (ms, task) => (waits.push(ms), clock.after(ms, task)),
     };
     const settings = testSettings(join(dir, domain), { MAIL_DOMAIN: domain, TEAL_DNS_SERVERS: dns.address });

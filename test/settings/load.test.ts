@@ -45,6 +45,8 @@ test('without file and environment everything is as upstream has it, and there i
   assert.ok(Object.values(sources).every(({ kind }) => kind === 'default'));
   assert.deepEqual(settings, {
     mail_domain: undefined,
+    dkim_selector_rsa: 'opendkim',
+    dkim_selector_ed25519: 'ed25519',
     max_user_send_per_minute: 60,
     max_user_send_burst_size: 10,
     max_user_recipients_per_hour: 10_000,
@@ -80,6 +82,7 @@ test('without file and environment everything is as upstream has it, and there i
     https_port: 443,
     health_port: undefined,
     dns_servers: [],
+    tls_report_address: '',
     imap_compress: false,
     data_dir: join(cwd, 'data'),
     store: 'sqlite',

@@ -1,6 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { reverseName } from '../../dns/addresses.ts';
 import { checkZone } from '../../dns/check.ts';
+import { DnsTrouble } from '../../dns/resolver.ts';
 import { systemClock } from '../../relay.ts';
 import { addressDomain, kindOfMailDomain } from '../../settings/mail-domain.ts';
 import type { Settings } from '../../settings/table.ts';
@@ -29,7 +31,7 @@ export async function stored(
   if (!storeIsThere(settings)) {
     return [
       ok('store', 'there is none yet: it is made when Teal is started'),
-      warn('dns', 'not looked at: the keys in it are made with the store; teal dns show makes both'),
+      await dnsWithoutStore(settings, world, 'made with the store; teal dns show makes both'),
       certificateLine(domain, await shown(settings, domain, ports)),
     ];
   }
@@ -47,7 +49,7 @@ export async function stored(
     const why = error instanceof Error ? error.message : String(error);
     return [
       bad('store', `cannot be opened: ${why}`),
-      warn('dns', 'not looked at: the keys in it are in the store'),
+      await dnsWithoutStore(settings, world, 'in the store'),
       certificateLine(domain, await shown(settings, domain, ports)),
     ];
   }
@@ -62,9 +64,37 @@ async function storeLine(values: Values, domain: string): Promise<Line> {
 
 async function dns(settings: Settings, values: Values, world: DnsWorld): Promise<readonly Line[]> {
   const facts = await readZoneFacts(settings, values);
-  if (facts === undefined) return [ok('dns', 'a bare address needs none')];
+  if (facts === undefined) return [await bareAddress(settings, world)];
   using authority = openAuthority(settings, world);
   return judgeDns(await checkZone({ authority, facts, ownAddresses: world.ownAddresses ?? ownAddresses() }));
+}
+
+/** Where the keys are not to be had. */
+async function dnsWithoutStore(settings: Settings, world: DnsWorld, where: string): Promise<Line> {
+  return kindOfMailDomain(settings.mail_domain ?? '') === 'ipv4'
+    ? bareAddress(settings, world)
+    : warn('dns', `not looked at: the keys in it are ${where}`);
+}
+
+/** All that DNS has of a bare address is its name, which some servers want to lead back. */
+async function bareAddress(settings: Settings, world: DnsWorld): Promise<Line> {
+  const address = settings.mail_domain ?? '';
+  using authority = openAuthority(settings, world);
+  const { resolver } = authority;
+  try {
+    const [name] = (await resolver.ask(reverseName(address), 'PTR')).flatMap((record) =>
+      record.type === 'PTR' ? [record.target] : [],
+    );
+    if (name === undefined)
+      return warn('ptr', `${address} has no name; it is set where the machine is rented`);
+    const back = await resolver.ask(name, 'A');
+    return back.some((record) => 'address' in record && record.address === address)
+      ? ok('ptr', `${address} is ${name}, and back; a bare address needs nothing else in DNS`)
+      : warn('ptr', `${address} is ${name}, which does not lead back to it`);
+  } catch (error) {
+    if (!(error instanceof DnsTrouble)) throw error;
+    return warn('ptr', `DNS did not say whether ${address} has a name`);
+  }
 }
 
 async function certificate(
