@@ -10,6 +10,9 @@ import { createDkimCheck } from './authenticity/check.ts';
 import { day, minute, second } from './clock.ts';
 import type { Clock, Random } from './clock.ts';
 import { createSigner } from './dkim/signer.ts';
+import { createAuthority } from './dns/authority.ts';
+import { checkZone } from './dns/check.ts';
+import { createDailyCheck } from './dns/daily.ts';
 import { createResolver } from './dns/resolver.ts';
 import type { Resolver } from './dns/resolver.ts';
 import { createFilter } from './filter/filter.ts';
@@ -48,6 +51,7 @@ import { openStore, placeOf } from './stores.ts';
 import { isPublic } from './tls/certificate.ts';
 import { openCertificate } from './tls/open.ts';
 import { createPool } from './workers/pool.ts';
+import { readZoneFacts } from './zone-facts.ts';
 
 /** A running relay; disposing of it is the shutdown: listeners first, the store last. */
 export interface Relay extends AsyncDisposable {
@@ -448,6 +452,9 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     ...(https && { https_port: https.port }),
   };
 
+  // Other names have no public zone.
+  if (kindOfMailDomain(mailDomain) === 'name')
+    scope.use(createDailyCheck({ check: zoneCheck(settings, store), clock, random, events }));
   supply.start();
   const running = scope.move();
   let stopped: Promise<void> | undefined;
@@ -463,6 +470,18 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     store,
     ready: () => events.ready(domain, ports),
     [Symbol.asyncDispose]: () => (stopped ??= stop()),
+  };
+}
+
+/** The look at our zone that is taken once a day. */
+function zoneCheck(settings: Settings, store: Store) {
+  return async (signal: AbortSignal) => {
+    const facts = await readZoneFacts(settings, store.values);
+    if (facts === undefined) throw new TypeError('a bare address has no zone');
+    using authority = createAuthority({ servers: settings.dns_servers, timeoutMs: DNS_TIMEOUT });
+    const end = () => authority[Symbol.dispose]();
+    signal.addEventListener('abort', end);
+    return await checkZone({ authority, facts, ownAddresses: ownAddresses() });
   };
 }
 

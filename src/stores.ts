@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import type { Clock, Random } from './clock.ts';
 import type { MoveSource, MoveTarget, OnChange, Queue, Store, Values } from './store/contract.ts';
+import { pathsOf } from './store/sqlite/directory.ts';
 import { openSqliteSource } from './store/sqlite/move-source.ts';
 import { openSqliteTarget } from './store/sqlite/move-target.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
@@ -89,4 +91,9 @@ function cluster({ mongodb_url: mongodbUrl, mongodb_database: database, redis_ur
 /** Where the data is, in words for the operator: no password. */
 export function placeOf(settings: Settings): string {
   return settings.store === 'sqlite' ? settings.data_dir : `the database ${settings.mongodb_database}`;
+}
+
+/** Whether there is a store to open: a cluster's is asked when it is opened. */
+export function storeIsThere(settings: Settings): boolean {
+  return settings.store !== 'sqlite' || existsSync(pathsOf(settings.data_dir).database);
 }

@@ -120,6 +120,54 @@ export const commands: readonly Command[] = [
     run: async (call) => (await import('./queue.ts')).queue(call),
   },
   {
+    name: 'dns show',
+    flags: [
+      configFlag,
+      {
+        name: 'format',
+        value: 'FORMAT',
+        text: '`bind`: a zone file. `table`: for the form of a provider. Else both.',
+      },
+      {
+        name: 'zone',
+        value: 'ZONE',
+        text: 'The zone that names are told relative to. Else what DNS says, else a guess.',
+      },
+    ],
+    summary: 'Show the DNS records that the relay needs',
+    text:
+      'Each is graded: without what must be there mail does not get through. The DKIM keys are made where there are ' +
+      'none; the addresses are the public ones of this machine, or those that DNS has.',
+    run: async (call) => (await import('./dns-show.ts')).dnsShow(call),
+  },
+  {
+    name: 'dns check',
+    flags: [
+      configFlag,
+      {
+        name: 'zone',
+        value: 'ZONE',
+        text: 'The zone that names are told relative to. Else what DNS says, else a guess.',
+      },
+    ],
+    summary: 'Compare what DNS has with what the relay needs',
+    text:
+      'Asks the name servers of the zone themselves, so that a change is seen at once. Says for each record what is ' +
+      'wanted, what is there, and what to type. The exit code is 1 when something that must be there is not, or could ' +
+      'not be asked for.',
+    run: async (call) => (await import('./dns-check.ts')).dnsCheck(call),
+  },
+  {
+    name: 'doctor',
+    flags: [configFlag],
+    summary: 'Look at everything that a relay needs of its machine and its network',
+    text:
+      'Ports, outgoing mail, certificate, DNS, clock, disk, memory, file limit, store, and more; with or without the ' +
+      'relay running. The output has no secrets and is fit for a bug report. The exit code is 1 when something that ' +
+      'must be is not.',
+    run: async (call) => (await import('./doctor.ts')).doctor(call),
+  },
+  {
     name: 'webdev',
     flags: [
       configFlag,

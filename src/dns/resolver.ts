@@ -106,7 +106,8 @@ export function createResolver({
   };
 }
 
-function explain(question: string, error: unknown): DnsMissing | DnsTrouble {
+/** node:dns's error in our terms; `question` begins the message. */
+export function explain(question: string, error: unknown): DnsMissing | DnsTrouble {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
   return missing.has(code)
     ? new DnsMissing(`${question}: ${code}`, { cause: error })

@@ -39,6 +39,16 @@ export function createEvents(log: Log) {
       log.error({ event: 'certificate-failed', reason, attempts, since: toText(since), next: toText(next) }),
     /** The authority has no certificates for addresses: the self-signed one stays. */
     certificateNotOffered: (reason: string) => log.info({ event: 'certificate-not-offered', reason }),
+    /** A record that must be in DNS is not, or does not do. */
+    dnsWrong: (name: string, type: string, problem: string) =>
+      log.error({ event: 'dns-wrong', name, type, problem }),
+    /** The same of a record that should be there. */
+    dnsWeak: (name: string, type: string, problem: string) =>
+      log.warn({ event: 'dns-weak', name, type, problem }),
+    /** DNS did not say whether these are there. */
+    dnsUnknown: (records: readonly string[]) => log.warn({ event: 'dns-unknown', records }),
+    /** All that must and should be in DNS is there; said when it was not so before. */
+    dnsWell: () => log.info({ event: 'dns-well' }),
     /** A session was turned away or ended by us. */
     sessionRefused: (service: Service, session: string, refusal: Refusal) =>
       log.info({ event: 'session-refused', service, session, code: refusal.code, detail: refusal.detail }),

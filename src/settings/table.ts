@@ -323,6 +323,15 @@ export const table = {
       'Each is host:port.',
   }),
 
+  tls_report_address: setting({
+    group: 'network',
+    type: mailAddress,
+    default: '',
+    text:
+      'Where other mail servers report trouble with the TLS of this relay (RFC 8460): goes into the zone that `teal dns ' +
+      'show` prints. Reports come unencrypted, so it has to be an address elsewhere. When empty, none are asked for.',
+  }),
+
   imap_compress: setting({
     group: 'imap',
     type: yesNo,

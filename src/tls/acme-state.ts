@@ -85,6 +85,11 @@ export async function readAcmeAccount(
   return account?.directory === directory ? account : undefined;
 }
 
+/** The certificate issued last, for who only looks: PEM, with its chain; undefined where there is none. */
+export async function readAcmeCertificate(values: Pick<SharedValues, 'get'>): Promise<string | undefined> {
+  return read(await values.get('acme.certificate'), certificateOf)?.cert;
+}
+
 function newKey(): string {
   const { privateKey } = generateKeyPairSync('ec', {
     namedCurve: 'P-256',

@@ -38,7 +38,10 @@ const AUTHORITATIVE = packet.AUTHORITATIVE_ANSWER;
 const SERVFAIL = 2;
 const NXDOMAIN = 3;
 
-export async function createDnsServer(): Promise<DnsServer> {
+/** `at`: another address of loopback, for a second server on the port of the first. */
+export async function createDnsServer(
+  at: { readonly host: string; readonly port: number } = { host: '127.0.0.1', port: 0 },
+): Promise<DnsServer> {
   const records = new Map<string, Answer[]>();
   const failing = new Set<string>();
   const silent = new Set<string>();
@@ -72,7 +75,7 @@ export async function createDnsServer(): Promise<DnsServer> {
   }
 
   const tcp = createServer((socket) => serveTcp(socket, (query) => answer(query, 'tcp')));
-  const udp = await listenOnBoth(tcp);
+  const udp = await listenOnBoth(tcp, at);
   udp.on('message', (bytes, peer) => {
     const reply = answer(packet.decode(bytes), 'udp');
     if (reply === undefined) return;
@@ -89,7 +92,7 @@ export async function createDnsServer(): Promise<DnsServer> {
 
   return {
     port,
-    address: `127.0.0.1:${port}`,
+    address: `${at.host}:${port}`,
     questions,
     add(record) {
       const name = record.name.toLowerCase();
@@ -128,18 +131,19 @@ function cut(text: string): string[] {
 }
 
 /** Listens on one free port for both protocols; the port that TCP got may be taken for UDP, then on another. */
-async function listenOnBoth(tcp: Server) {
+async function listenOnBoth(tcp: Server, { host, port: wanted }: { host: string; port: number }) {
   for (;;) {
-    tcp.listen(0, '127.0.0.1');
+    tcp.listen(wanted, host);
     await once(tcp, 'listening');
     const udp = createSocket('udp4');
     const { port } = tcp.address() as AddressInfo;
     const bound = await new Promise<boolean>((resolve) => {
       udp.once('error', () => resolve(false));
-      udp.bind(port, '127.0.0.1', () => resolve(true));
+      udp.bind(port, host, () => resolve(true));
     });
     if (bound) return udp;
     udp.close();
+    if (wanted !== 0) throw new Error(`port ${wanted} of ${host} is taken for UDP`);
     await new Promise((resolve) => tcp.close(resolve));
   }
 }

@@ -12,6 +12,7 @@ const programs = {
   'MongoDB and Redis (MONGODB_URL, REDIS_URL)': () =>
     Boolean(process.env['MONGODB_URL'] && process.env['REDIS_URL']) &&
     existsSync(new URL('../../node_modules/wildduck', import.meta.url)),
+  'named-checkzone': () => existsSync('/usr/bin/named-checkzone'),
   zbarimg: () => existsSync('/usr/bin/zbarimg'),
   pebble: () => existsSync('/usr/bin/pebble'),
 };

@@ -82,6 +82,7 @@ test('without file and environment everything is as upstream has it, and there i
     https_port: 443,
     health_port: undefined,
     dns_servers: [],
+    tls_report_address: '',
     imap_compress: false,
     data_dir: join(cwd, 'data'),
     store: 'sqlite',

@@ -1,9 +1,7 @@
+import { stsPolicy } from '../../dns/sts-policy.ts';
 import type { Addresses } from '../addresses.ts';
 import { autoconfigXml } from '../autoconfig.ts';
 import type { WebApp } from '../web-app.ts';
-
-/** Upstream's: 28 days. */
-const STS_MAX_AGE = 2_419_200;
 
 /** What programs look up: autoconfig at both of its places, MTA-STS, robots.txt. */
 export function discoveryRoutes(app: WebApp, addresses: Addresses): void {
@@ -15,9 +13,7 @@ export function discoveryRoutes(app: WebApp, addresses: Addresses): void {
   app.get('/.well-known/mta-sts.txt', async (_request, reply) => {
     // RFC 8461 4.2: with a certificate that nobody can check, the policy would keep mail away.
     if (!addresses.certificateIsPublic()) return reply.callNotFound();
-    // RFC 8461 3.2.
-    const lines = ['version: STSv1', 'mode: enforce', `mx: ${addresses.host}`, `max_age: ${STS_MAX_AGE}`];
-    return reply.type('text/plain; charset=utf-8').send(`${lines.join('\r\n')}\r\n`);
+    return reply.type('text/plain; charset=utf-8').send(stsPolicy(addresses.host));
   });
   app.get('/robots.txt', async (_request, reply) =>
     reply.type('text/plain; charset=utf-8').send('User-agent: *\nDisallow: /\n'),
