@@ -149,8 +149,6 @@ describe('what the image is made and watched with', () => {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    server.once('close', resolve);
     const check = () =>
       new Promise((done) => {
         const env = { TEAL_HEALTH_PORT: String(port) };
@@ -159,11 +157,13 @@ describe('what the image is made and watched with', () => {
           done,
         );
       });
-    assert.equal(await check(), 0);
-    status = 503;
-    assert.equal(await check(), 1);
-    server.close();
-    await promise;
+    try {
+      assert.equal(await check(), 0);
+      status = 503;
+      assert.equal(await check(), 1);
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
     assert.equal(await check(), 1, 'nobody listens');
     assert.deepEqual(paths, ['/health/ready', '/health/ready']);
   });
