@@ -108,10 +108,11 @@ export const refusals = {
     retry: 'never',
     meaning: 'Mail from outside is taken for addresses of this relay only.',
   },
-  not_local: {
-    smtp: '550 5.1.2 <{recipient}>: this relay does not deliver to other domains yet',
+  recipient_domain: {
+    smtp: '550 5.1.2 <{recipient}>: Recipient address rejected: Domain not found',
     retry: 'never',
-    meaning: 'A user wrote to an address at another domain.',
+    meaning:
+      'A user wrote to an address whose domain has no dot, so that no mail can go there (RFC 5321 2.3.5).',
   },
   too_many_recipients: {
     smtp: '452 4.5.3 Error: too many recipients',

@@ -7,11 +7,11 @@ import type { Login } from './accounts/login.ts';
 import { createNewAccounts } from './accounts/new-account.ts';
 import { createRegistration } from './accounts/registration.ts';
 import { createDkimCheck } from './authenticity/check.ts';
-import { minute, second } from './clock.ts';
+import { day, minute, second } from './clock.ts';
 import type { Clock, Random } from './clock.ts';
+import { createSigner } from './dkim/signer.ts';
 import { createResolver } from './dns/resolver.ts';
 import type { Resolver } from './dns/resolver.ts';
-import { refuse } from './errors.ts';
 import { createFilter } from './filter/filter.ts';
 import type { tasks } from './heavy.ts';
 import { createHealth } from './http/health.ts';
@@ -25,6 +25,7 @@ import { createAdmission } from './limits/admission.ts';
 import { createByteBudget } from './limits/byte-budget.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
 import { createSharedRateLimit } from './limits/shared-rate-limit.ts';
+import { createBounce } from './mailflow/bounce.ts';
 import { createReceive } from './mailflow/receive.ts';
 import { localAddress } from './mailflow/recipients.ts';
 import { createSubmit } from './mailflow/submit.ts';
@@ -33,6 +34,10 @@ import { createPush } from './notify/push.ts';
 import { createEvents } from './observe/events.ts';
 import { createLog } from './observe/log.ts';
 import type { Log } from './observe/log.ts';
+import type { SendOut } from './outbound/consignment.ts';
+import type { Dialler } from './outbound/dialler.ts';
+import { createOutbound } from './outbound/outbound.ts';
+import { createQueue } from './queue/worker.ts';
 import { addressDomain, kindOfMailDomain } from './settings/mail-domain.ts';
 import type { Settings } from './settings/table.ts';
 import { createInbound } from './smtp/inbound.ts';
@@ -70,7 +75,11 @@ export interface Overrides {
   readonly resolver?: Resolver;
   readonly fetch?: typeof globalThis.fetch;
   readonly log?: Log;
-  /** PEM: the root of the ACME authority. */
+  /** How mail leaves. */
+  readonly sendOut?: SendOut;
+  /** Where the ports of other relays really are. */
+  readonly dialler?: Dialler;
+  /** PEM: the roots of the ACME authority and of other relays' certificates. */
   readonly trustedCa?: string;
 }
 
@@ -263,9 +272,23 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   };
 
   // ---- the two walks -----------------------------------------------------------------------------------------------
-  const receive = createReceive({ domain, store, filter, checkDkim, clock, events });
-  const submit = createSubmit({ domain, store, filter, clock, events });
+  const bounce = createBounce({ domain, store, clock, random, events });
+  const receive = createReceive({ domain, store, filter, checkDkim, bounce, clock, events });
+  const submit = createSubmit({ domain, store, filter, bounce, clock, events });
   const isLocal = (address: string) => localAddress(address, domain) !== undefined;
+  const outbound = scope.use(
+    createOutbound({
+      helo: domain,
+      resolver: { ...dns, ...overrides.resolver },
+      dialler: overrides.dialler ?? ((host, port) => ({ host, port })),
+      trustedCa: overrides.trustedCa,
+      unverifiedDomains: settings.tls_unverified_domains,
+      mtaSts: settings.mta_sts,
+      clock,
+      random,
+      events,
+    }),
+  );
   scope.use(
     createPush({
       store,
@@ -273,6 +296,28 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       changes,
       url: settings.notifier_url,
       fetch: overrides.fetch ?? globalThis.fetch,
+      events,
+    }),
+  );
+
+  const signer = createSigner({
+    values: store.values,
+    clock,
+    pool,
+    domain,
+    selectors: { rsa: settings.dkim_selector_rsa, ed25519: settings.dkim_selector_ed25519 },
+  });
+  scope.use(
+    createQueue({
+      store,
+      clock,
+      random,
+      onQueue: changes.onQueue,
+      signer,
+      send: overrides.sendOut ?? outbound.send,
+      bounce,
+      lifetime: settings.maximal_queue_lifetime * day,
+      memory: MESSAGES_IN_MEMORY * settings.max_message_size,
       events,
     }),
   );
@@ -298,8 +343,6 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       admission: admissionOf(settings.max_smtp_connections),
       take: submit,
       login,
-      mayDeliverTo: (address) =>
-        isLocal(address) ? undefined : refuse('not_local', 'recipient elsewhere', { recipient: address }),
       rateLimits,
     });
   const imapAdmission = admissionOf(settings.max_imap_connections);

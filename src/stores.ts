@@ -1,8 +1,9 @@
 import type { Clock, Random } from './clock.ts';
-import type { MoveSource, MoveTarget, OnChange, Store, Values } from './store/contract.ts';
+import type { MoveSource, MoveTarget, OnChange, Queue, Store, Values } from './store/contract.ts';
 import { openSqliteSource } from './store/sqlite/move-source.ts';
 import { openSqliteTarget } from './store/sqlite/move-target.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
+import { openSqliteQueueListing } from './store/sqlite/queue-listing.ts';
 import { openSqliteValues } from './store/sqlite/values.ts';
 import { checkInstalled } from './store/wildduck/installed.ts';
 import type { Settings } from './settings/table.ts';
@@ -39,6 +40,17 @@ export async function openValues(
   checkInstalled();
   const { openWildduckValues } = await import('./store/wildduck/values.ts');
   return openWildduckValues({ ...cluster(settings), ...parts });
+}
+
+/** What waits in the queue of the store that the settings name, for a command: a relay may be running on it meanwhile. */
+export async function openQueueListing(
+  settings: Settings,
+  { clock, onFault }: Pick<StoreParts, 'clock' | 'onFault'>,
+): Promise<Pick<Queue, 'destinations' | 'rows'> & AsyncDisposable> {
+  if (settings.store === 'sqlite') return openSqliteQueueListing(settings.data_dir);
+  checkInstalled();
+  const { openWildduckQueueListing } = await import('./store/wildduck/queue-listing.ts');
+  return openWildduckQueueListing({ ...cluster(settings), clock, onFault });
 }
 
 /** Opens a store to be moved from. */

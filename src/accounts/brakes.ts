@@ -1,6 +1,7 @@
-import { statfsSync } from 'node:fs';
-import { loadavg } from 'node:os';
-import { availableMemory } from 'node:process';
+import { readFileSync, statfsSync } from 'node:fs';
+import { freemem, loadavg } from 'node:os';
+import { findCgroup } from './cgroup.ts';
+import type { Cgroup } from './cgroup.ts';
 
 /** Limits of the machine past which no account is made (relay.md 1: max_load_1m, min_available_memory, min_free_disk_space). */
 export interface BrakeLimits {
@@ -15,16 +16,25 @@ export interface BrakeLimits {
 /** What the machine says now. A reading that throws does not count: upstream ignores what it cannot read. */
 export interface BrakeReadings {
   readonly load1m: () => number;
+  /** The share of the last minute in which we waited for CPU or disk, 0 to 1; undefined where nobody knows. */
+  readonly pressure: () => number | undefined;
   /** Bytes, within the limit of the container where there is one. */
   readonly availableMemory: () => number;
   /** Bytes that we may still write. */
   readonly freeDiskSpace: () => number;
 }
 
+/**
+ * A load average is of the whole machine, also within a container. Where the kernel says that we ourselves hardly wait,
+ * it is others' load, and nobody is turned away for it.
+ */
+const UNDISTURBED = 0.1;
+
 /** For `createLogin`'s `mayCreate`: why no account should be made now; undefined where one can. */
 export function createBrakes(limits: BrakeLimits, readings: BrakeReadings): () => string | undefined {
   return () => {
-    if ((read(readings.load1m) ?? 0) > limits.maxLoad1m) return 'the load is above max_load_1m';
+    const loaded = (read(readings.load1m) ?? 0) > limits.maxLoad1m;
+    if (loaded && (read(readings.pressure) ?? 1) > UNDISTURBED) return 'the load is above max_load_1m';
     if ((read(readings.availableMemory) ?? Infinity) < limits.minAvailableMemory) {
       return 'the memory is below min_available_memory';
     }
@@ -35,11 +45,15 @@ export function createBrakes(limits: BrakeLimits, readings: BrakeReadings): () =
   };
 }
 
-/** The readings of this machine, the disk's at `dataDir`; each takes some microseconds. */
-export function machineReadings(dataDir: string): BrakeReadings {
+/**
+ * The readings of this machine and of the control groups of this process, the disk's at `dataDir`; each takes some
+ * microseconds. Not Node's availableMemory(): within a container it takes the page cache for used.
+ */
+export function machineReadings(dataDir: string, cgroup: Cgroup = findCgroup()): BrakeReadings {
   return {
     load1m: () => loadavg()[0] ?? 0,
-    availableMemory,
+    pressure: () => cgroup.pressure(),
+    availableMemory: () => Math.min(memAvailable(), cgroup.memoryLeft()),
     freeDiskSpace: () => {
       const { bavail, bsize } = statfsSync(dataDir);
       return bavail * bsize;
@@ -47,7 +61,21 @@ export function machineReadings(dataDir: string): BrakeReadings {
   };
 }
 
-function read(reading: () => number): number | undefined {
+/** What the machine could give without swapping (proc(5)); elsewhere than on Linux what is free. */
+function memAvailable(): number {
+  const kilobytes = /^MemAvailable: +(\d+) kB$/m.exec(readMeminfo())?.[1];
+  return kilobytes === undefined ? freemem() : Number(kilobytes) * 1024;
+}
+
+function readMeminfo(): string {
+  try {
+    return readFileSync('/proc/meminfo', 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function read<Reading>(reading: () => Reading): Reading | undefined {
   try {
     return reading();
   } catch {

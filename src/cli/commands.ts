@@ -63,6 +63,63 @@ export const commands: readonly Command[] = [
     run: async (call) => (await import('./move.ts')).move(call),
   },
   {
+    name: 'dkim show',
+    flags: [configFlag],
+    summary: 'Show the DNS records of the keys that sign outgoing mail',
+    text:
+      'Prints the TXT records that must be in DNS for the keys of `dkim_selector_rsa` and `dkim_selector_ed25519`. ' +
+      'Keys that are not there are made. Works before the first start, and beside a relay that is running.',
+    run: async (call) => (await import('./dkim.ts')).dkimShow(call),
+  },
+  {
+    name: 'dkim import',
+    words: { name: 'FILE', most: 1, text: 'The private key in PEM, RSA (PKCS#1 or PKCS#8) or Ed25519.' },
+    flags: [
+      configFlag,
+      {
+        name: 'selector',
+        value: 'SELECTOR',
+        text: 'Where its public half is in DNS. Else the one that the settings have for its kind of key.',
+      },
+      { name: 'replace', text: 'Replace the key that the selector has. Without this it stays.' },
+    ],
+    summary: 'Take over a key that signs already, such as opendkim.private of another relay',
+    text:
+      'Keeps the key in the store under the selector. A relay that is running signs with it within a minute. ' +
+      'What is in DNS for the key stays as it is.',
+    run: async (call) => (await import('./dkim.ts')).dkimImport(call),
+  },
+  {
+    name: 'dkim export',
+    words: {
+      name: 'FILE',
+      most: 1,
+      text: 'Where to write it, readable for its owner alone; it must not be there. Else the standard output.',
+    },
+    flags: [
+      configFlag,
+      { name: 'selector', value: 'SELECTOR', text: 'Whose key. Else that of `dkim_selector_rsa`.' },
+    ],
+    summary: 'Write a private key in PEM, to keep it or to use it elsewhere',
+    text: 'Whoever has it can sign mail in the name of this relay.',
+    run: async (call) => (await import('./dkim.ts')).dkimExport(call),
+  },
+  {
+    name: 'queue',
+    words: {
+      name: 'DESTINATION',
+      most: 1,
+      text: 'A domain, or an address literal in its brackets: shows every recipient there that waits.',
+    },
+    flags: [configFlag],
+    summary: 'Show the mail that waits for other relays, and why',
+    text:
+      'Without a destination: which destinations have mail that waits, for how many recipients, since when, and when ' +
+      'the next try is. With one: each recipient, the tries that failed, and what went wrong the last time. What is ' +
+      'being tried just now shows the time at which it would be tried again. Reads only; a relay may be running.',
+    run: async (call) => (await import('./queue.ts')).queue(call),
+  },
+  {
     name: 'webdev',
     flags: [
       configFlag,

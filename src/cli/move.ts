@@ -62,6 +62,8 @@ const lines: readonly (readonly [key: keyof Counts, words: string])[] = [
   ['bytes', 'bytes in them'],
   ['tokens', 'device tokens'],
   ['pushJobs', 'push jobs'],
+  ['queued', 'queued messages'],
+  ['queueRows', 'their recipients'],
   ['values', 'values of the relay'],
 ];
 

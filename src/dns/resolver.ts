@@ -3,6 +3,13 @@ import { Resolver as SystemResolver } from 'node:dns/promises';
 /** The name does not exist or has no such record: DNS answered, and the answer is no. Asking again will not help. */
 export class DnsMissing extends Error {
   override readonly name = 'DnsMissing';
+  /** Whether the name itself does not exist (NXDOMAIN), for whatever type of record. */
+  get noSuchName(): boolean {
+    const { cause } = this;
+    return (
+      cause instanceof Error && 'code' in cause && (cause.code === 'ENOTFOUND' || cause.code === 'EBADNAME')
+    );
+  }
 }
 
 /** DNS did not answer, or not usably (timeout, SERVFAIL, REFUSED …): it may tomorrow. */
@@ -14,6 +21,17 @@ export class DnsTrouble extends Error {
 export interface Resolver {
   /** The TXT records of `name`, each as the strings it is made of; at least one record. */
   txt(name: string): Promise<readonly string[][]>;
+}
+
+/** As above. */
+export interface MxResolver {
+  /** The MX records of `name`, in no order; at least one. A null MX (RFC 7505) has the exchange ''. */
+  mx(name: string): Promise<readonly MailExchange[]>;
+}
+
+export interface MailExchange {
+  readonly exchange: string;
+  readonly preference: number;
 }
 
 /** As above. */
@@ -45,7 +63,7 @@ const missing = new Set(['ENOTFOUND', 'ENODATA', 'EBADNAME']);
 export function createResolver({
   servers,
   timeoutMs,
-}: ResolverOptions): Resolver & AddressResolver & Disposable {
+}: ResolverOptions): Resolver & AddressResolver & MxResolver & Disposable {
   const known = servers ?? new SystemResolver().getServers();
   const wait = Math.max(1, Math.floor(timeoutMs / (WAITS_PER_SERVER * Math.max(1, known.length))));
   const system = new SystemResolver({
@@ -62,6 +80,16 @@ export function createResolver({
       });
       if (records.length === 0) throw new DnsMissing(`${name} TXT: no record`);
       return records;
+    },
+    async mx(name) {
+      const records = await system.resolveMx(name).catch((error: unknown) => {
+        throw explain(`${name} MX`, error);
+      });
+      if (records.length === 0) throw new DnsMissing(`${name} MX: no record`);
+      return records.map(({ exchange, priority }) => ({
+        exchange: exchange.replace(/\.$/, '').toLowerCase(),
+        preference: priority,
+      }));
     },
     [Symbol.dispose]: () => system.cancel(),
     async addresses(name) {

@@ -5,8 +5,9 @@ import { parseHeader } from '../message/header.ts';
 import type { Events } from '../observe/events.ts';
 import type { Store } from '../store/contract.ts';
 import { answering } from './answer.ts';
+import type { Bounce } from './bounce.ts';
 import { deliver } from './deliver.ts';
-import { findLocalRecipients } from './recipients.ts';
+import { findLocalRecipients, outgoingRecipients } from './recipients.ts';
 import { accepted, refused } from './verdict.ts';
 import type { TakeMessage } from './verdict.ts';
 
@@ -15,6 +16,7 @@ export interface SubmitParts {
   readonly domain: string;
   readonly store: Pick<Store, 'accept' | 'accounts'>;
   readonly filter: Pick<Filter, 'judgeOutgoing'>;
+  readonly bounce: Bounce;
   readonly clock: Clock;
   readonly events: Events;
 }
@@ -23,7 +25,7 @@ export interface SubmitParts {
  * A user sends a message: the walk of docs/architecture.md from step 5 on. The session has seen to the rest: TLS,
  * login, that MAIL FROM is the login, rates, size, line endings.
  */
-export function createSubmit({ domain, store, filter, clock, events }: SubmitParts): TakeMessage {
+export function createSubmit({ domain, store, filter, bounce, clock, events }: SubmitParts): TakeMessage {
   return answering('outgoing', events, async (envelope, message) => {
     const header = parseHeader(message);
     const { sender } = envelope;
@@ -31,15 +33,20 @@ export function createSubmit({ domain, store, filter, clock, events }: SubmitPar
     const form = await filter.judgeOutgoing({ message, header, sender, recipients: envelope.recipients });
     if (!form.ok) return refused(form.refusal);
 
-    const recipients = await findLocalRecipients(envelope.recipients, domain, store.accounts);
+    const recipients = {
+      ...(await findLocalRecipients(envelope.recipients, domain, store.accounts)),
+      outgoing: outgoingRecipients(envelope.recipients, domain),
+    };
     const passed = {
       message: cleanSubmission(message, header),
       author: form.author,
       encrypted: form.as === 'encrypted',
+      bounceTo: form.author.address,
     };
-    await deliver(passed, recipients, envelope, clock.now(), { store, events });
+    await deliver(passed, recipients, envelope, clock.now(), { store, bounce, events });
 
-    events.messageSubmitted(envelope.session, message.length, recipients.accounts.length);
+    const { accounts, outgoing } = recipients;
+    events.messageSubmitted(envelope.session, message.length, accounts.length, outgoing.length);
     return accepted;
   });
 }

@@ -31,6 +31,7 @@ export async function copyEverything({ source, target, name, tell }: CopyParts):
   const one = (_: MovedPushJob) => 1;
   for await (const jobs of batches(source.pushJobs(), one, PUSH_JOBS_AT_ONCE, PUSH_JOBS_AT_ONCE))
     await target.putPushJobs(jobs);
+  for await (const queued of source.queue()) await target.putQueued(queued);
   await target.putValues(await source.values());
   await target.putLastUidValidity(await source.lastUidValidity());
 }

@@ -53,18 +53,54 @@ export function createEvents(log: Log) {
     accountCreated: (address: string) => log.info({ event: 'account-created', address }),
     messageReceived: (session: string, size: number, recipients: number) =>
       log.info({ event: 'message-received', session, size, recipients }),
-    messageSubmitted: (session: string, size: number, recipients: number) =>
-      log.info({ event: 'message-submitted', session, size, recipients }),
+    /** `recipients` are ours, `elsewhere` those that wait in the queue now. */
+    messageSubmitted: (session: string, size: number, recipients: number, elsewhere: number) =>
+      log.info({ event: 'message-submitted', session, size, recipients, elsewhere }),
     messageRefused: (direction: 'incoming' | 'outgoing', session: string, refusal: Refusal) =>
       log.info({ event: 'message-refused', direction, session, code: refusal.code, detail: refusal.detail }),
-    /** A recipient got nothing of an accepted message (until there are bounces). */
+    /** A recipient got nothing of an accepted message, and nobody could be told: the sender is not proven. */
     recipientDropped: (session: string, reason: 'unknown' | 'over-quota') =>
       log.info({ event: 'recipient-dropped', session, reason }),
+    /** Another relay took the message; `ms` since we accepted it. */
+    mailDelivered: (recipients: number, via: 'mxdeliv' | 'smtp', ms: number) =>
+      log.info({ event: 'mail-delivered', recipients, via, ms }),
+    /** To be tried again; teal queue has what the other side said. */
+    mailDeferred: (
+      destination: string,
+      recipients: number,
+      status: string,
+      reason: string,
+      attempts: number,
+      next: Date,
+    ) =>
+      log.info({
+        event: 'mail-deferred',
+        destination,
+        recipients,
+        status,
+        reason,
+        attempts,
+        next: toText(next),
+      }),
+    /** Refused for good, or given up after maximal_queue_lifetime. */
+    mailFailed: (destination: string, recipients: number, status: string, reason: string) =>
+      log.info({ event: 'mail-failed', destination, recipients, status, reason }),
+    /** The sender hears of `recipients` that were not reached: `here` in a mailbox of ours, or `elsewhere`. */
+    bounceSent: (sender: 'here' | 'elsewhere', recipients: number) =>
+      log.info({ event: 'bounce-sent', sender, recipients }),
+    /** Nobody hears of it. */
+    bounceSuppressed: (reason: 'no account' | 'no room', recipients: number) =>
+      log.info({ event: 'bounce-suppressed', reason, recipients }),
     pushSent: (attempts: number) => log.debug({ event: 'push-sent', attempts }),
     pushFailed: (attempts: number, reason: string) => log.info({ event: 'push-failed', attempts, reason }),
     pushGivenUp: (attempts: number) => log.warn({ event: 'push-given-up', attempts }),
     /** The notifier said 410: the device is gone. */
     tokenDropped: () => log.info({ event: 'token-dropped' }),
+    /** Hosts that DNS names for a destination and its MTA-STS policy does not. */
+    mtaStsMismatch: (destination: string, hosts: readonly string[]) =>
+      log.warn({ event: 'mta-sts-mismatch', destination, hosts }),
+    /** iroh_upstream does not answer; said once a minute at most. */
+    irohUnavailable: (reason: string) => log.warn({ event: 'iroh-unavailable', reason }),
     storeUnavailable: (error: Error) => log.error({ event: 'store-unavailable', reason: error.message }),
     /** A fault of ours: the only event that carries a stack. */
     fault: (where: string, error: unknown) => log.error({ event: 'fault', where, err: error }),

@@ -32,6 +32,12 @@ export function checkTogether(
     problems.push(...missing.map((key) => `${describe('store')} needs ${key}`));
   }
 
+  const { dkim_selector_rsa: rsa, dkim_selector_ed25519: ed25519 } = settings;
+  if (rsa !== undefined && rsa === ed25519)
+    problems.push(
+      `two DKIM keys cannot share a selector: ${describe('dkim_selector_rsa')}, ${describe('dkim_selector_ed25519')}`,
+    );
+
   const taken = new Map<number, keyof Settings>();
   for (const key of portKeys) {
     const port = settings[key];

@@ -6,6 +6,7 @@ export const groups = {
   accounts: 'Accounts and their limits',
   system: 'Limits of the whole relay',
   certificates: 'Certificates',
+  federation: 'Mail to other relays',
   network: 'Addresses and ports',
   imap: 'IMAP',
   data: 'Data, push and log',

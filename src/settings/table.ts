@@ -6,6 +6,8 @@ import {
   certAndKeyPaths,
   databaseName,
   decimalNumber,
+  domainList,
+  dkimSelector,
   freeText,
   ipAddress,
   mailAddress,
@@ -40,6 +42,47 @@ export const table = {
       'square brackets. It cannot be changed once there is data.',
   }),
 
+  tls_unverified_domains: setting({
+    group: 'federation',
+    type: domainList,
+    default: '',
+    text:
+      'Domains whose mail servers need no valid certificate when mail is sent to them: it is encrypted all the same. ' +
+      'That holds for names that start with an underscore and for addresses in any case.',
+  }),
+  mta_sts: setting({
+    group: 'federation',
+    type: oneOf('report', 'enforce', 'off'),
+    default: 'report',
+    text:
+      'What becomes of the MTA-STS policy of a domain that mail is sent to. report: where DNS names a mail server ' +
+      'that the policy does not, the log tells. enforce: such a server gets no mail. off: nobody is asked for a ' +
+      'policy. A valid certificate is asked for in any case.',
+  }),
+
+  dkim_selector_rsa: setting({
+    group: 'domain',
+    type: dkimSelector,
+    default: 'opendkim',
+    text:
+      'The selector of the RSA key that signs outgoing mail: its record is `SELECTOR._domainkey.` and the domain. ' +
+      'The key is made when there is none for the selector. The default is what other chatmail relays use.',
+  }),
+  dkim_selector_ed25519: setting({
+    group: 'domain',
+    type: dkimSelector,
+    default: 'ed25519',
+    text: 'The same for the Ed25519 key, which signs beside the RSA key.',
+  }),
+
+  maximal_queue_lifetime: setting({
+    group: 'federation',
+    type: wholeNumber(1, 30, 'days'),
+    default: '2',
+    text:
+      'Days for which mail to another relay is tried again while that does not take it. Then its sender gets it back ' +
+      'as not delivered.',
+  }),
   max_user_send_per_minute: setting({
     group: 'accounts',
     type: wholeNumber(1, 100_000),
@@ -352,12 +395,20 @@ export const table = {
   iroh_relay: optionalSetting({
     group: 'web',
     type: url(true),
-    unset: 'the relay that clients use by themselves',
+    unset: 'this relay, where iroh_upstream is set; else the one that clients use by themselves',
     example: 'https://iroh.example.org',
-    acts: false,
     text:
       'The iroh relay that clients are told to use for real-time channels of apps in a chat. ' +
       'Empty: they are told none.',
+  }),
+  iroh_upstream: optionalSetting({
+    group: 'web',
+    type: url(false),
+    unset: 'no iroh relay behind this one',
+    example: 'http://127.0.0.1:3340',
+    text:
+      'An iroh relay of your own, which Teal makes reachable on https_port: requests to /relay, /ping and ' +
+      '/generate_204 are passed on to it.',
   }),
 
   privacy_postal: setting({

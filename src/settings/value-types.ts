@@ -180,6 +180,17 @@ export const databaseName: ValueType<string> = {
   format: String,
 };
 
+/** RFC 6376 3.1: labels of a DNS name (RFC 1123 2.1). Short, so that with the domain it still is a name. */
+export const dkimSelector: ValueType<string> = {
+  allowed: 'up to 63 of a-z, 0-9 and -, also in parts joined by dots',
+  parse: (text) => {
+    const value = text.toLowerCase();
+    const label = '[a-z0-9]([a-z0-9-]*[a-z0-9])?';
+    return value.length <= 63 && new RegExp(`^${label}(\\.${label})*$`).test(value) ? { value } : undefined;
+  },
+  format: String,
+};
+
 export const ipAddress: ValueType<string> = {
   allowed: 'an IPv4 or IPv6 address',
   parse: (text) => (isIP(text) === 0 ? undefined : { value: text }),
@@ -188,6 +199,22 @@ export const ipAddress: ValueType<string> = {
 
 /** No machine needs more; the resolver goes through all of them when one is silent. */
 const MAX_SERVERS = 8;
+
+const MAX_DOMAINS = 1000;
+
+/** Domains in lower case. */
+export const domainList: ValueType<readonly string[]> = {
+  allowed: `up to ${MAX_DOMAINS} domains, parted by spaces or commas; or empty`,
+  parse: (text) => {
+    const value = text
+      .toLowerCase()
+      .split(/[\s,]+/)
+      .filter((part) => part !== '');
+    const isDomain = (part: string) => part.length < 254 && /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/.test(part);
+    return value.every(isDomain) && value.length <= MAX_DOMAINS ? { value } : undefined;
+  },
+  format: (domains) => domains.join(' '),
+};
 
 /** DNS servers in the form node:dns takes, `203.0.113.5:53` and `[2001:db8::5]:53`; without a port it is 53. */
 export const serverList: ValueType<readonly string[]> = {

@@ -12,8 +12,6 @@ export interface SubmissionParts extends ListenerParts {
   /** 465 (RFC 8314) or 587. */
   readonly mode: 'implicit' | 'starttls';
   readonly login: Login;
-  /** Why a recipient that can be read is not delivered to, undefined where it is; unknown local ones are no reason. */
-  readonly mayDeliverTo: (address: string) => Refusal | undefined;
   readonly rateLimits: {
     /** One for each MAIL FROM, by account. */
     readonly messages: RateLimit;
@@ -34,7 +32,7 @@ export function createSubmission(parts: SubmissionParts): Promise<Listener> {
   });
 }
 
-function submissionRules({ rateLimits, mayDeliverTo }: SubmissionParts): SessionRules {
+function submissionRules({ domain, rateLimits }: SubmissionParts): SessionRules {
   return {
     async sender(sender, user = '') {
       if (sender.toLowerCase() !== user) {
@@ -44,7 +42,10 @@ function submissionRules({ rateLimits, mayDeliverTo }: SubmissionParts): Session
       if (taken.ok) return undefined;
       return refuse('rate_limited', 'messages a minute', { sender, until: when(taken.until) });
     },
-    recipient: mayDeliverTo,
+    recipient: (recipient) =>
+      mayBeReached(recipient, domain)
+        ? undefined
+        : refuse('recipient_domain', 'domain without a dot', { recipient }),
     // Here and not at RCPT: a client gives a message up for all its recipients when one is refused (client.md 3.2).
     async transaction(sender, recipients) {
       const taken = await rateLimits.recipients.take(sender.toLowerCase(), recipients);
@@ -52,6 +53,12 @@ function submissionRules({ rateLimits, mayDeliverTo }: SubmissionParts): Session
       return refuse('recipients_limited', `${recipients} recipients`, { sender, until: when(taken.until) });
     },
   };
+}
+
+/** A name without a dot is of one network only; ours may be such a one in a test. Its syntax has been read before. */
+function mayBeReached(recipient: string, domain: string): boolean {
+  const at = recipient.slice(recipient.lastIndexOf('@') + 1).toLowerCase();
+  return at.startsWith('[') || at.includes('.') || at === domain;
 }
 
 function when(time: number): string {

@@ -391,7 +391,8 @@ export interface Queue {
   /**
    * Takes rows that are due, in batches: each has one message's due rows of one destination. Destinations in `except` are
    * passed over, however many rows wait for them: a call costs by what it gives, not by what waits. The destination that
-   * has been due the longest comes first, within it the message that came first.
+   * has been due the longest comes first, within it the message that has, of those due at the same time the one that came
+   * first.
    */
   claim(now: number, wish: ClaimWish): Promise<readonly QueueBatch[]>;
   /** The bytes of a queued message; undefined where its last row is gone. */

@@ -5,7 +5,12 @@ import { createBrakes, machineReadings } from '../../src/accounts/brakes.ts';
 import type { BrakeReadings } from '../../src/accounts/brakes.ts';
 
 const limits = { maxLoad1m: 5, minAvailableMemory: 200, minFreeDiskSpace: 1000 };
-const fine: BrakeReadings = { load1m: () => 5, availableMemory: () => 200, freeDiskSpace: () => 1000 };
+const fine: BrakeReadings = {
+  load1m: () => 5,
+  pressure: () => undefined,
+  availableMemory: () => 200,
+  freeDiskSpace: () => 1000,
+};
 
 describe('the brakes on new accounts', () => {
   test('let pass at each limit, and name the limit that is passed', () => {
@@ -14,6 +19,12 @@ describe('the brakes on new accounts', () => {
     assert.match(said({ load1m: () => 5.01 }) ?? '', /max_load_1m/);
     assert.match(said({ availableMemory: () => 199 }) ?? '', /min_available_memory/);
     assert.match(said({ freeDiskSpace: () => 999 }) ?? '', /min_free_disk_space/);
+  });
+
+  test('do not count the load of others: we ourselves hardly wait', () => {
+    const loaded = { ...fine, load1m: () => 100 };
+    assert.match(createBrakes(limits, { ...loaded, pressure: () => 0.11 })() ?? '', /max_load_1m/);
+    assert.equal(createBrakes(limits, { ...loaded, pressure: () => 0.1 })(), undefined);
   });
 
   test('read anew each time, and pass over what cannot be read', () => {
@@ -25,7 +36,12 @@ describe('the brakes on new accounts', () => {
     const unreadable = () => {
       throw new Error('no such file');
     };
-    const blind = { load1m: unreadable, availableMemory: unreadable, freeDiskSpace: unreadable };
+    const blind = {
+      load1m: unreadable,
+      pressure: unreadable,
+      availableMemory: unreadable,
+      freeDiskSpace: unreadable,
+    };
     assert.equal(createBrakes(limits, blind)(), undefined);
   });
 

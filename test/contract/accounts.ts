@@ -208,5 +208,44 @@ export function accountSuite(open: OpenStore): void {
       assert.equal(await values.setIf('missing', 'something', 'value'), false);
       assert.equal(await values.get('missing'), undefined);
     });
+
+    test('are removed only if they are what they were thought to be, by one of those who try at once', async () => {
+      const { values } = at.store;
+      await values.set('removed', '1');
+      assert.equal(await values.removeIf('removed', '2'), false);
+      assert.equal(await values.get('removed'), '1');
+      const done = await Promise.all([1, 2, 3].map(() => values.removeIf('removed', '1')));
+      assert.equal(done.filter(Boolean).length, 1);
+      assert.equal(await values.get('removed'), undefined);
+      assert.equal(await values.removeIf('removed', '1'), false);
+      assert.equal(await values.setIf('removed', undefined, '3'), true, 'there is room for a new one');
+    });
+
+    test('are listed by what their keys begin with, in the order of the bytes', async () => {
+      const { values } = at.store;
+      // UTF-16 has the last two the other way round; none of these is a wildcard.
+      const keys = [
+        'list:',
+        'list:%',
+        'list:A',
+        'list:a',
+        'list:b_',
+        'list:é',
+        'list:\uFF5E',
+        'list:\u{1F600}',
+      ];
+      for (const key of keys.toReversed()) await values.set(key, `of ${key}`);
+      for (const key of ['list', 'List:a', 'lisu:a', 'xlist:a', 'listXa']) await values.set(key, 'other');
+      const listed = await values.list('list:');
+      assert.deepEqual(
+        [...listed],
+        keys.map((key) => [key, `of ${key}`]),
+      );
+      assert.deepEqual([...(await values.list('list:%')).keys()], ['list:%']);
+      assert.deepEqual([...(await values.list('list:b_')).keys()], ['list:b_']);
+      assert.equal((await values.list('nothing')).size, 0);
+      await values.removeIf('list:a', 'of list:a');
+      assert.equal((await values.list('list:')).size, keys.length - 1);
+    });
   });
 }

@@ -5,6 +5,7 @@ import { copyEverything } from '../../src/move/copy.ts';
 import { MOVING } from '../../src/store/contract.ts';
 import type {
   Account,
+  ClaimWish,
   Message,
   MoveSource,
   MoveTarget,
@@ -79,8 +80,63 @@ async function fill(place: Place): Promise<void> {
   assert.ok(claimed);
   await store.pushJobs.settle(claimed, { kind: 'retry', at: start + 3 * day, againAt: start });
   await store.pushJobs.claim(start + day, 1, hour);
+  await fillQueue(store, alice);
   await store.values.set('domain', 'example.org');
   await store.values.set('empty', '');
+}
+
+const wish: ClaimWish = { limit: 99, perDestination: 99, rowsPerBatch: 99, leaseMs: hour, except: [] };
+
+/** What `fillQueue` puts there. */
+const queuedMail = new Map([
+  ['fresh', sized(3000)],
+  ['signed', text('signed and tried')],
+  ['claimed', sized(500_000)],
+]);
+
+/** One that is new, one that was signed and failed at one of its destinations, one that somebody has. */
+async function fillQueue(store: Store, alice: Account): Promise<void> {
+  const put = (name: string, sender: string, addresses: readonly string[], now: number) =>
+    store.accept({
+      now,
+      message: queuedMail.get(name)!,
+      headerSize: 6,
+      deliveries: name === 'claimed' ? [{ account: alice.id, push: false }] : [],
+      outgoing: {
+        sender,
+        recipients: addresses.map((address) => ({ address, destination: address.split('@')[1]! })),
+      },
+    });
+  await put('signed', alice.address, ['z@one.example', 'a@one.example', 'b@two.example'], start);
+  for (const batch of await store.queue.claim(start, wish)) {
+    if (batch.destination === 'one.example')
+      await store.queue.keepSignature(batch.message, { keys: 'k', fields: 'DKIM-Signature: é\r\n' });
+    await store.queue.settle(
+      batch,
+      batch.rows.map(({ recipient }) =>
+        recipient === 'b@two.example'
+          ? { kind: 'done' }
+          : { kind: 'retry', at: start + hour, reason: `450 ${recipient}` },
+      ),
+    );
+  }
+  await put('claimed', '', ['c@three.example'], start + 1);
+  assert.equal((await store.queue.claim(start + 1, wish)).length, 1);
+  await put('fresh', alice.address, ['d@two.example', 'e@[192.0.2.1]'], start + 2);
+}
+
+/** All that waits, for people, in an order of its own; without when, for a claim ends with the move. */
+async function waiting({ queue }: Store): Promise<unknown[]> {
+  const destinations = await queue.destinations(10);
+  const all = [];
+  for (const { destination, rows, oldest } of destinations.toSorted((one, other) =>
+    one.destination < other.destination ? -1 : 1,
+  )) {
+    const each = await queue.rows(destination, 10);
+    const byRecipient = each.toSorted((one, other) => (one.recipient < other.recipient ? -1 : 1));
+    all.push({ destination, rows, oldest, each: byRecipient.map(({ due: _, ...row }) => row) });
+  }
+  return all;
 }
 
 /** Their order is nobody's business. */
@@ -148,6 +204,9 @@ export function moveSuite(
           assert.deepEqual({ complete, uids }, { complete: true, uids: [] });
         }
       }
+      const queue = await waiting(store);
+      assert.equal(queue.length, 4);
+      assert.deepEqual(queue, await waiting(old));
       assert.deepEqual(await Promise.all(['domain', 'empty', MOVING].map((key) => store.values.get(key))), [
         'example.org',
         '',
@@ -187,6 +246,42 @@ export function moveSuite(
         'token of alice',
         'token of bob',
       ]);
+      // Nor has anybody what was claimed of the queue; what is not due yet keeps its time.
+      const found: string[][] = [];
+      for (const now of [start + hour - 1, start + hour])
+        for (const batch of await store.queue.claim(now, { ...wish, leaseMs: day })) {
+          const { destination, sender, queuedAt, signature, rows } = batch;
+          await using body = await store.queue.body(batch.message);
+          const bytes = await body?.read(0, body.size);
+          const [name] = [...queuedMail].find(([, message]) => bytes?.equals(message)) ?? [];
+          const when = now < start + hour ? 'at once' : 'later';
+          const which = [
+            when,
+            name ?? '?',
+            destination,
+            sender,
+            `${queuedAt - start}`,
+            signature?.fields ?? '',
+          ];
+          found.push([...which, ...rows.map(({ recipient, attempts }) => `${recipient} ${attempts}`).sort()]);
+          await store.queue.settle(
+            batch,
+            rows.map(() => ({ kind: 'done' })),
+          );
+        }
+      assert.deepEqual(
+        new Set(found),
+        new Set([
+          ['at once', 'claimed', 'three.example', '', '1', '', 'c@three.example 0'],
+          ['at once', 'fresh', 'two.example', alice.address, '2', '', 'd@two.example 0'],
+          ['at once', 'fresh', '[192.0.2.1]', alice.address, '2', '', 'e@[192.0.2.1] 0'],
+          [
+            ...['later', 'signed', 'one.example', alice.address, '0', 'DKIM-Signature: é\r\n'],
+            ...['a@one.example 1', 'z@one.example 1'],
+          ],
+        ]),
+      );
+      assert.equal(await store.queue.nextDue([]), undefined);
     });
 
     test('that was killed goes on, wherever that was, and ends with the same', async () => {
@@ -206,6 +301,7 @@ export function moveSuite(
           accounts: () => dying(source.accounts()),
           messages: (...which) => dying(source.messages(...which)),
           pushJobs: () => dying(source.pushJobs()),
+          queue: () => dying(source.queue()),
         });
         const outcome = await move(from, to, wrap).catch((error: Error) => error.message);
         if (outcome === undefined) break;
@@ -233,6 +329,18 @@ export function moveSuite(
       }
       {
         await using target = await to.openTarget();
+        await assert.rejects(target.begin('a relay'), /empty/);
+      }
+      await using queued = await makeTo();
+      {
+        await using store = await queued.openStore(options);
+        const recipients = [{ address: 'a@one.example', destination: 'one.example' }];
+        const message = text('waits');
+        const outgoing = { sender: '', recipients };
+        await store.accept({ now: start, message, headerSize: 6, deliveries: [], outgoing });
+      }
+      {
+        await using target = await queued.openTarget();
         await assert.rejects(target.begin('a relay'), /empty/);
       }
       await using other = await makeTo();

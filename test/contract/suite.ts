@@ -9,6 +9,7 @@ import { flagSuite } from './flags.ts';
 import { mailboxSuite } from './mailboxes.ts';
 import { orderSuite } from './order.ts';
 import { pushSuite } from './push.ts';
+import { queueSuite } from './queue.ts';
 import { quotaSuite } from './quota.ts';
 import { closingSuite } from './closing.ts';
 
@@ -25,6 +26,7 @@ export function contractSuite(name: string, open: OpenStore): void {
     quotaSuite(open);
     changeSuite(open);
     pushSuite(open);
+    queueSuite(open);
     closingSuite(open);
   });
 }

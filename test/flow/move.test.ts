@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { DeltaChat, secureJoin, withoutCore } from '../harness/delta-chat.ts';
-import { freePorts } from '../harness/free-ports.ts';
+import { relayOnFreePorts } from '../harness/free-ports.ts';
 import { without } from '../harness/peers.ts';
 import { openTestCluster, testDomain } from '../harness/relay.ts';
 import { TealProcess } from '../harness/teal-process.ts';
@@ -19,20 +19,7 @@ test(
     const dir = await mkdtemp(join(tmpdir(), 'teal-moving-'));
     open.defer(() => rm(dir, { recursive: true, force: true }));
     const cluster = open.use(await openTestCluster());
-    const [smtp, submission, submissions, imap, imaps] = await freePorts(5);
-    const env = {
-      ...cluster.env,
-      MAIL_DOMAIN: testDomain,
-      TEAL_LISTEN_ADDRESS: '127.0.0.1',
-      TEAL_SMTP_PORT: String(smtp),
-      TEAL_SUBMISSION_PORT: String(submission),
-      TEAL_SUBMISSIONS_PORT: String(submissions),
-      TEAL_IMAP_PORT: String(imap),
-      TEAL_IMAPS_PORT: String(imaps),
-      TEAL_DNS_SERVERS: '127.0.0.1:9',
-      TEAL_NOTIFIER_URL: 'http://127.0.0.1:9/notify',
-      TEAL_MAX_LOAD_1M: '100000',
-    };
+    const env = await relayOnFreePorts(dir, cluster.env);
     const serve = (store: string, data: string) =>
       TealProcess.start({ cwd: dir, env: { ...env, TEAL_STORE: store, TEAL_DATA_DIR: join(dir, data) } });
     const move = (from: string, to: string, data: string) =>

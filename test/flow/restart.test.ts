@@ -5,36 +5,26 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { DeltaChat, secureJoin, withoutCore } from '../harness/delta-chat.ts';
 import type { CoreEvent } from '../harness/delta-chat.ts';
-import { freePorts } from '../harness/free-ports.ts';
-import { testDomain } from '../harness/relay.ts';
+import { onEachStore } from '../harness/each-store.ts';
+import { relayOnFreePorts } from '../harness/free-ports.ts';
+import { openTestCluster, testDomain } from '../harness/relay.ts';
 import { TealProcess } from '../harness/teal-process.ts';
 
-const KILLS = 3;
+/** On the other store two processes are killed one at a time as well (two-processes.test.ts). */
+const KILLS = { sqlite: 3, wildduck: 1 };
 const MESSAGES_BETWEEN = 6;
 
-test(
-  'kill -9 in the middle of a chat loses nothing that was acknowledged, and the clients go on',
-  { skip: withoutCore('newest') },
-  async () => {
+onEachStore('kill -9 in the middle of a chat', withoutCore('newest'), (store) => {
+  test('loses nothing that was acknowledged, and the clients go on', async () => {
+    await using open = new AsyncDisposableStack();
     const dir = await mkdtemp(join(tmpdir(), 'teal-restart-'));
-    const [smtp, submission, submissions, imap, imaps] = await freePorts(5);
-    const env = {
-      MAIL_DOMAIN: testDomain,
-      TEAL_DATA_DIR: join(dir, 'data'),
-      TEAL_LISTEN_ADDRESS: '127.0.0.1',
-      TEAL_SMTP_PORT: String(smtp),
-      TEAL_SUBMISSION_PORT: String(submission),
-      TEAL_SUBMISSIONS_PORT: String(submissions),
-      TEAL_IMAP_PORT: String(imap),
-      TEAL_IMAPS_PORT: String(imaps),
-      TEAL_DNS_SERVERS: '127.0.0.1:9',
-      TEAL_NOTIFIER_URL: 'http://127.0.0.1:9/notify',
-      TEAL_MAX_LOAD_1M: '100000',
-      TEAL_MAX_USER_SEND_PER_MINUTE: '6000',
-    };
+    open.defer(() => rm(dir, { recursive: true, force: true }));
+    const cluster = store === 'wildduck' ? open.use(await openTestCluster()) : undefined;
+    const env = await relayOnFreePorts(dir, cluster?.env);
+    const kills = KILLS[store];
     let teal = await TealProcess.start({ cwd: dir, env });
     const servers = { imapPort: teal.ports.imaps_port, smtpPort: teal.ports.submissions_port };
-    await using core = await DeltaChat.start();
+    const core = open.use(await DeltaChat.start());
     try {
       const alice = await core.account(`aliceslow@${testDomain}`, 'a password of alice', servers);
       const bob = await core.account(`bobbyfast@${testDomain}`, 'a password of bob', servers);
@@ -46,7 +36,7 @@ test(
       const acknowledged: string[] = [];
       const received = new Set<string>();
       const all = Promise.withResolvers<void>();
-      const total = KILLS * MESSAGES_BETWEEN * 2;
+      const total = kills * MESSAGES_BETWEEN * 2;
       const listen = core.wait(
         alice,
         'IncomingMsg',
@@ -72,7 +62,7 @@ test(
       const sendSome = async () => {
         for (let count = 0; count < MESSAGES_BETWEEN; count++) deliveries.push((await send()).delivered);
       };
-      for (let kill = 0; kill < KILLS; kill++) {
+      for (let kill = 0; kill < kills; kill++) {
         await sendSome();
         // The first of them is acknowledged, the others are anywhere between client and disk.
         await deliveries.at(-MESSAGES_BETWEEN);
@@ -91,7 +81,6 @@ test(
       assert.equal(acknowledged.length, total);
     } finally {
       await teal[Symbol.asyncDispose]();
-      await rm(dir, { recursive: true, force: true });
     }
-  },
-);
+  });
+});

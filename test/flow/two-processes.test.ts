@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { DeltaChat, secureJoin, withoutCore } from '../harness/delta-chat.ts';
-import { freePorts } from '../harness/free-ports.ts';
+import { relayOnFreePorts } from '../harness/free-ports.ts';
 import { without } from '../harness/peers.ts';
 import { openTestCluster, testDomain } from '../harness/relay.ts';
 import type { TestCluster } from '../harness/relay.ts';
@@ -33,22 +33,7 @@ class Member implements AsyncDisposable {
 
   static async start(cluster: Record<string, string>): Promise<Member> {
     const dir = await mkdtemp(join(tmpdir(), 'teal-member-'));
-    const [smtp, submission, submissions, imap, imaps] = await freePorts(5);
-    const member = new Member(dir, {
-      MAIL_DOMAIN: testDomain,
-      TEAL_DATA_DIR: join(dir, 'data'),
-      TEAL_LISTEN_ADDRESS: '127.0.0.1',
-      TEAL_SMTP_PORT: String(smtp),
-      TEAL_SUBMISSION_PORT: String(submission),
-      TEAL_SUBMISSIONS_PORT: String(submissions),
-      TEAL_IMAP_PORT: String(imap),
-      TEAL_IMAPS_PORT: String(imaps),
-      TEAL_DNS_SERVERS: '127.0.0.1:9',
-      TEAL_NOTIFIER_URL: 'http://127.0.0.1:9/notify',
-      TEAL_MAX_LOAD_1M: '100000',
-      TEAL_MAX_USER_SEND_PER_MINUTE: '6000',
-      ...cluster,
-    });
+    const member = new Member(dir, await relayOnFreePorts(dir, cluster));
     await member.run();
     return member;
   }

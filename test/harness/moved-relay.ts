@@ -2,6 +2,7 @@ import type {
   MovedAccount,
   MovedMessage,
   MovedPushJob,
+  MovedQueued,
   MoveSource,
   MoveTarget,
 } from '../../src/store/contract.ts';
@@ -12,12 +13,20 @@ export interface MovedRelay {
   /** By address and mailbox. */
   messages: Map<string, MovedMessage[]>;
   pushJobs: MovedPushJob[];
+  queue: MovedQueued[];
   values: Map<string, string>;
   lastUidValidity: number;
 }
 
 export function emptyRelay(): MovedRelay {
-  return { accounts: [], messages: new Map(), pushJobs: [], values: new Map(), lastUidValidity: 0 };
+  return {
+    accounts: [],
+    messages: new Map(),
+    pushJobs: [],
+    queue: [],
+    values: new Map(),
+    lastUidValidity: 0,
+  };
 }
 
 /** Two accounts, three mailboxes, some mail, a job: the same each time. */
@@ -39,6 +48,7 @@ export function smallRelay(): MovedRelay {
       ['a@x.test b', [message(2, 'two')]],
     ]),
     pushJobs: [{ token: 't', attempts: 0, since: 1, due: 2 }],
+    queue: [queued('1', ['c@y.test', 'd@z.test']), queued('2', ['c@y.test'])],
     values: new Map([
       ['domain', 'x.test'],
       ['other', ''],
@@ -61,6 +71,19 @@ export function message(uid: number, text: string): MovedMessage {
   };
 }
 
+export function queued(id: string, recipients: readonly string[]): MovedQueued {
+  const row = { attempts: 1, due: 9, reason: 'r' };
+  return {
+    id,
+    sender: 'a@x.test',
+    queuedAt: 3,
+    headerSize: 0,
+    message: Buffer.from('q'),
+    signature: { keys: 'k', fields: 'f' },
+    rows: recipients.map((recipient) => ({ ...row, recipient, destination: recipient.slice(2) })),
+  };
+}
+
 async function* each<Item>(items: readonly Item[]): AsyncGenerator<Item> {
   yield* items;
 }
@@ -71,6 +94,7 @@ export function sourceOf(relay: MovedRelay): MoveSource {
     messages: (address, mailbox, afterUid) =>
       each((relay.messages.get(`${address} ${mailbox}`) ?? []).filter(({ uid }) => uid > afterUid)),
     pushJobs: () => each(relay.pushJobs),
+    queue: () => each(relay.queue),
     values: async () => relay.values,
     lastUidValidity: async () => relay.lastUidValidity,
     [Symbol.asyncDispose]: async () => {},
@@ -95,6 +119,9 @@ export function targetOf(
       relay.messages.set(key, [...(relay.messages.get(key) ?? []), ...messages]);
     },
     putPushJobs: async (jobs) => void relay.pushJobs.push(...jobs),
+    putQueued: async (one) => {
+      if (!relay.queue.some(({ id }) => id === one.id)) relay.queue.push(one);
+    },
     putValues: async (values) => {
       for (const [key, value] of values) relay.values.set(key, value);
     },

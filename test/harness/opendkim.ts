@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 export interface OpenDkimOptions {
   readonly domain: string;
@@ -64,6 +65,35 @@ export async function startOpenDkim(options: OpenDkimOptions): Promise<OpenDkim>
       await rm(dir, { recursive: true });
     },
   };
+}
+
+/** For each message, what opendkim says of each signature in it, in order; `records` are TXT records by name. */
+export async function verifyWithOpenDkim(
+  messages: readonly Buffer[],
+  records: Readonly<Record<string, string>>,
+): Promise<string[][]> {
+  const dir = await mkdtemp(join(tmpdir(), 'teal-opendkim-'));
+  try {
+    const dns = Object.entries(records).map(([name, value]) => `${name} ${value}\n`);
+    await writeFile(join(dir, 'dns'), dns.join(''));
+    await writeFile(join(dir, 'config'), `Mode v\nSyslog no\nTestDNSData file:${join(dir, 'dns')}\n`);
+    const results: string[][] = [];
+    for (const message of messages) {
+      await writeFile(join(dir, 'message'), message);
+      const said = await promisify(execFile)(
+        '/usr/sbin/opendkim',
+        ['-x', join(dir, 'config'), '-vv', '-t', join(dir, 'message')],
+        { maxBuffer: 1 << 24 },
+      );
+      // The Authentication-Results field it would add.
+      results.push(
+        [...said.stdout.matchAll(/\bdkim=(\w+)[^;]*header\.a=/g)].map(([, result = '']) => result),
+      );
+    }
+    return results;
+  } finally {
+    await rm(dir, { recursive: true });
+  }
 }
 
 /** Nothing tells from outside that a program listens but a connection; gives up when `signal` does. */

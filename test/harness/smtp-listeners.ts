@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { Login } from '../../src/accounts/login.ts';
-import { refuse } from '../../src/errors.ts';
 import { createAdmission } from '../../src/limits/admission.ts';
 import { createByteBudget } from '../../src/limits/byte-budget.ts';
 import { createRateLimit } from '../../src/limits/rate-limit.ts';
@@ -101,10 +100,6 @@ export async function startSubmission(overrides: Overrides = {}): Promise<TestLi
   const mode = overrides.mode ?? 'implicit';
   const listener = await createSubmission({
     login: fakeLogin,
-    mayDeliverTo: (recipient) =>
-      recipient.toLowerCase().endsWith(`@${DOMAIN}`)
-        ? undefined
-        : refuse('not_local', 'elsewhere', { recipient }),
     rateLimits: {
       messages: createRateLimit({ perMinute: 60, burst: 10, maxKeys: 100, clock }),
       recipients: createRateLimit({ perMinute: 100, burst: 5000, maxKeys: 100, clock }),

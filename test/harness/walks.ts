@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import type { DkimFacts } from '../../src/authenticity/facts.ts';
 import { createFilter } from '../../src/filter/filter.ts';
+import { createBounce } from '../../src/mailflow/bounce.ts';
 import { createReceive } from '../../src/mailflow/receive.ts';
 import { createSubmit } from '../../src/mailflow/submit.ts';
 import type { Envelope, TakeMessage } from '../../src/mailflow/verdict.ts';
@@ -27,6 +28,10 @@ export interface TestWalks extends AsyncDisposable {
   readonly checks: number;
   /** In place of the store's own. */
   accept: Store['accept'];
+  /** The id of an account, by its local part. */
+  idOf(local: string): string | undefined;
+  /** What is in the queue: the destinations. */
+  waiting(): Promise<readonly string[]>;
 }
 
 interface LogLine {
@@ -39,8 +44,9 @@ interface LogLine {
 export async function createTestWalks(
   accounts: readonly string[],
   cleartext: readonly string[] = [],
+  options: { readonly quota?: number } = {},
 ): Promise<TestWalks> {
-  const { store, [Symbol.asyncDispose]: dispose } = await openTestStore();
+  const { store, [Symbol.asyncDispose]: dispose } = await openTestStore(options);
   const addresses = new Map<string, string>();
   for (const local of accounts) {
     const { account } = await store.accounts.create(`${local}@${DOMAIN}`, 'hash', 0);
@@ -68,9 +74,11 @@ export async function createTestWalks(
       },
     },
   };
+  const random = (bytes: number) => Buffer.alloc(bytes, 0xab);
+  const walkParts = { ...parts, bounce: createBounce({ ...parts, random }) };
   const walks: TestWalks = {
-    receive: createReceive(parts),
-    submit: createSubmit(parts),
+    receive: createReceive(walkParts),
+    submit: createSubmit(walkParts),
     plans: [],
     wokenBy: (plan) =>
       (plan?.deliveries ?? []).flatMap(({ account, push }) => (push ? (addresses.get(account) ?? '?') : [])),
@@ -79,6 +87,8 @@ export async function createTestWalks(
       return checks;
     },
     accept: (plan) => store.accept(plan),
+    idOf: (local) => [...addresses].find(([, address]) => address === `${local}@${DOMAIN}`)?.[0],
+    waiting: async () => (await store.queue.destinations(100)).map(({ destination }) => destination),
     [Symbol.asyncDispose]: dispose,
   };
   return walks;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { localAddress } from '../../src/mailflow/recipients.ts';
+import { localAddress, outgoingRecipients } from '../../src/mailflow/recipients.ts';
 
 test('an address of ours is the account’s in lower case and without its tag, any other is none', () => {
   for (const [recipient, address] of [
@@ -20,4 +20,12 @@ test('an address of ours is the account’s in lower case and without its tag, a
     assert.equal(localAddress(recipient, 'chat.test'), address, recipient);
   }
   assert.equal(localAddress('alice@[192.0.2.1]', '[192.0.2.1]'), 'alice@[192.0.2.1]');
+});
+
+test('what is ours goes nowhere, whatever it looks like', () => {
+  const recipients = ['alice@chat.test', 'A+b@CHAT.test', '"x"@chat.test', 'no address', 'bob@sub.chat.test'];
+  assert.deepEqual(outgoingRecipients(recipients, 'chat.test'), [
+    { address: 'bob@sub.chat.test', destination: 'sub.chat.test' },
+  ]);
+  assert.deepEqual(outgoingRecipients(['a@[192.0.2.1]'], '[192.0.2.1]'), []);
 });

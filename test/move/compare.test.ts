@@ -18,12 +18,14 @@ describe('two stores that hold the same', () => {
       bytes: 10,
       tokens: 1,
       pushJobs: 1,
+      queued: 2,
+      queueRows: 3,
       values: 2,
     });
     assert.match(source.checksum, /^[0-9a-f]{64}$/);
   });
 
-  test('may give tokens, mailboxes, flags and values in another order', async () => {
+  test('may give tokens, mailboxes, flags, the queue and values in another order', async () => {
     const other = smallRelay();
     const [alice] = other.accounts;
     other.accounts[0] = { ...alice!, mailboxes: alice!.mailboxes.toReversed() };
@@ -31,6 +33,7 @@ describe('two stores that hold the same', () => {
       'a@x.test b',
       other.messages.get('a@x.test b')!.map((each) => ({ ...each, flags: each.flags.toReversed() })),
     );
+    other.queue = other.queue.toReversed().map((each, n) => ({ ...each, id: `other ${n}` }));
     other.values = new Map([...other.values].reverse());
     assert.deepEqual((await compared(smallRelay(), other)).differences, []);
   });
@@ -43,6 +46,7 @@ describe('a difference is found and named:', () => {
     const [first, ...rest] = relay.messages.get('a@x.test INBOX')!;
     relay.messages.set('a@x.test INBOX', [{ ...first!, ...change }, ...rest]);
   };
+  const queue = (relay: MovedRelay, change: object) => (relay.queue[0] = { ...relay.queue[0]!, ...change });
   const box = (relay: MovedRelay, change: object) =>
     account(relay, { mailboxes: relay.accounts[0]!.mailboxes.map((each) => ({ ...each, ...change })) });
   const changes: readonly (readonly [string, (relay: MovedRelay) => unknown, string])[] = [
@@ -73,6 +77,27 @@ describe('a difference is found and named:', () => {
       'c@x.test',
     ],
     ['a job', (relay) => (relay.pushJobs = []), 'push jobs'],
+    ['a queued message less', (relay) => relay.queue.pop(), 'queue'],
+    ['a queued message twice', (relay) => relay.queue.push({ ...relay.queue[0]!, id: '3' }), 'queue'],
+    ['the sender of one', (relay) => queue(relay, { sender: '' }), 'queue'],
+    ['when it came', (relay) => queue(relay, { queuedAt: 4 }), 'queue'],
+    ['its header', (relay) => queue(relay, { headerSize: 1 }), 'queue'],
+    ['its bytes', (relay) => queue(relay, { message: Buffer.from('p') }), 'queue'],
+    ['its signature', (relay) => queue(relay, { signature: undefined }), 'queue'],
+    ['a recipient less', (relay) => queue(relay, { rows: relay.queue[0]!.rows.slice(1) }), 'queue'],
+    ...(
+      [
+        ['a recipient', { recipient: 'e@y.test' }],
+        ['a destination', { destination: 'e' }],
+        ['the attempts', { attempts: 2 }],
+        ['when it is due', { due: 10 }],
+        ['a reason', { reason: 's' }],
+      ] as const
+    ).map(([what, change]) => {
+      const changed = (relay: MovedRelay) =>
+        queue(relay, { rows: relay.queue[0]!.rows.map((row) => ({ ...row, ...change })) });
+      return [`${what} in the queue`, changed, 'queue'] as const;
+    }),
     ['a value', (relay) => relay.values.set('other', 'x'), 'values'],
     ['the last UIDVALIDITY', (relay) => (relay.lastUidValidity = 8), 'values'],
   ];

@@ -6,6 +6,7 @@ import {
   certAndKeyPaths,
   databaseName,
   decimalNumber,
+  dkimSelector,
   freeText,
   ipAddress,
   mailAddress,
@@ -128,6 +129,16 @@ const cases: readonly Case[] = [
     type: databaseName,
     good: ['teal', 'teal_2', 'a'.repeat(38)].map((text) => [text, text] as const),
     bad: ['', 'Teal', '1teal', 'te.al', 'te/al', '$teal', 'a'.repeat(39)],
+  },
+  {
+    name: 'a DKIM selector',
+    type: dkimSelector,
+    good: [
+      ['opendkim', 'opendkim'],
+      ['K2027.Relay-1', 'k2027.relay-1'],
+      ['a'.repeat(63), 'a'.repeat(63)],
+    ],
+    bad: ['', '-a', 'a-', 'a..b', '.a', 'a_b', 'a b', 'a;b', 'a'.repeat(64)],
   },
   {
     name: 'free text has a bound',

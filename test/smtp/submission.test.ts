@@ -113,14 +113,16 @@ test('MAIL FROM is the address that logged in', async () => {
   assert.equal((await client.command(`MAIL FROM:<ALICE@${DOMAIN.toUpperCase()}>`)).code, 250);
 });
 
-test('recipients of ours are all taken, one elsewhere is refused for now', async () => {
+test('recipients here and elsewhere are all taken, but none whose domain has no dot', async () => {
   await using relay = await startSubmission();
   await using client = await relay.connect();
   await client.command(`MAIL FROM:<${ALICE}>`);
   assert.equal((await client.command(`RCPT TO:<nobody@${DOMAIN}>`)).code, 250);
+  for (const elsewhere of ['carol@example.org', 'dora@[192.0.2.1]', 'emil@[IPv6:2001:db8::1]'])
+    assert.equal((await client.command(`RCPT TO:<${elsewhere}>`)).code, 250, elsewhere);
   assert.equal(
-    (await client.command('RCPT TO:<carol@example.org>')).text,
-    '550 5.1.2 <carol@example.org>: this relay does not deliver to other domains yet',
+    (await client.command('RCPT TO:<carol@localhost>')).text,
+    '550 5.1.2 <carol@localhost>: Recipient address rejected: Domain not found',
   );
 });
 

@@ -40,7 +40,7 @@ export function runBatch(
       unlink: [],
     };
   }
-  return { answers, changes: onePush(transaction.changes), unlink: transaction.unlink };
+  return { answers, changes: wakeOnce(transaction.changes), unlink: transaction.unlink };
 }
 
 function runCall(transaction: Transaction, id: number, call: WriteCall): Answer {
@@ -74,8 +74,10 @@ function rollBack(database: Database): void {
   }
 }
 
-/** One `push` for the whole batch, after what it is about. */
-function onePush(changes: readonly Change[]): readonly Change[] {
-  const others = changes.filter(({ kind }) => kind !== 'push');
-  return others.length === changes.length ? changes : [...others, { kind: 'push' }];
+/** One `push` and one `queue` for the whole batch, after what they are about. */
+function wakeOnce(changes: readonly Change[]): readonly Change[] {
+  const others = changes.filter(({ kind }) => kind !== 'push' && kind !== 'queue');
+  if (others.length === changes.length) return changes;
+  const wakes = (['push', 'queue'] as const).filter((wake) => changes.some(({ kind }) => kind === wake));
+  return [...others, ...wakes.map((kind) => ({ kind }))];
 }

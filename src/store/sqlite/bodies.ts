@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import type { Body, MailboxId } from '../contract.ts';
+import type { Body, MailboxId, QueuedId } from '../contract.ts';
 import type { Access } from './access.ts';
 import { readFully } from './body-files.ts';
 import type { BodyFiles } from './body-files.ts';
@@ -8,6 +8,7 @@ import type { Blob } from './database.ts';
 import { rowOf } from './ids.ts';
 import { body } from './reads/messages.ts';
 import type { BodyPlace } from './reads/messages.ts';
+import { queuedBody } from './reads/queue.ts';
 import type { NewBody } from './writes/bodies.ts';
 
 /** Bodies up to this many bytes are in their row, larger ones in files: above it files are faster (runtime.md 3.5). */
@@ -56,12 +57,32 @@ export async function openBody(
 ): Promise<Body | undefined> {
   const row = rowOf(mailbox);
   const place = await access.local((database) => body(database, row, uid, LOCAL_LIMIT));
+  return openPlace(files, place, () => access.read('body', row, uid, INLINE_LIMIT));
+}
+
+/** The same for a message in the queue. */
+export async function openQueuedBody(
+  access: Access,
+  files: BodyFiles,
+  message: QueuedId,
+): Promise<Body | undefined> {
+  const row = rowOf(message);
+  const place = await access.local((database) => queuedBody(database, row, LOCAL_LIMIT));
+  return openPlace(files, place, () => access.read('queuedBody', row, INLINE_LIMIT));
+}
+
+/** `readWhole`: once more, with the bytes, where they were too many for the first look. */
+async function openPlace(
+  files: BodyFiles,
+  place: BodyPlace | undefined,
+  readWhole: () => Promise<BodyPlace | undefined>,
+): Promise<Body | undefined> {
   if (!place) return undefined;
   if (place.file !== null) {
     const file = await files.open(place.file);
     return file && fileBody(place, file);
   }
-  const whole = place.text ? place : await access.read('body', row, uid, INLINE_LIMIT);
+  const whole = place.text ? place : await readWhole();
   return whole?.header && whole.text
     ? inlineBody(whole, Buffer.concat([whole.header, whole.text]))
     : undefined;

@@ -6,6 +6,7 @@ import { openBody, prepareBody, readHeaders } from './bodies.ts';
 import type { Prepared } from './bodies.ts';
 import type { BodyFiles } from './body-files.ts';
 import { rowOf } from './ids.ts';
+import { outgoingCost } from './queue.ts';
 import { messagesByUid } from './reads/messages.ts';
 import { ThreadLost } from './thread.ts';
 import { MAX_EXPUNGED_AT_ONCE } from './writes/expunge.ts';
@@ -57,18 +58,25 @@ export function createMessages(access: Access, files: BodyFiles, during: During)
 }
 
 export function createAccept(access: Access, files: BodyFiles, during: During): Store['accept'] {
-  return ({ now, message, headerSize, deliveries }) =>
+  return ({ now, message, headerSize, deliveries, outgoing }) =>
     during(async () => {
+      const queued = outgoing ? outgoingCost(outgoing) : 0;
       const to = deliveries.map(({ account, push, flags = [] }) => ({ account, push, flags }));
       const { outcomes } = await withBody(
         files,
         message,
         headerSize,
         ({ body, bytes, transfer }) =>
-          access.write('accept', { now, body, deliveries: to }, bytes + to.length * ITEM_COST, transfer),
+          access.write(
+            'accept',
+            { now, body, deliveries: to, outgoing },
+            bytes + to.length * ITEM_COST + queued,
+            transfer,
+          ),
         ({ kept }) => kept,
       );
       if (
+        !outgoing &&
         outcomes.some(({ kind }) => kind === 'over-quota') &&
         !outcomes.some(({ kind }) => kind === 'delivered')
       )

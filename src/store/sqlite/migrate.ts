@@ -1,8 +1,9 @@
 import type { Database } from './database.ts';
 import { initial } from './migrations/001-initial.ts';
+import { queue } from './migrations/002-queue.ts';
 
 /** In order; the place is the number (1 is the first), which PRAGMA user_version keeps. Never change one that is out. */
-export const migrations: readonly string[] = [initial];
+export const migrations: readonly string[] = [initial, queue];
 
 /** `Teal` in ASCII: PRAGMA application_id of our databases. */
 const APPLICATION_ID = 0x5465616c;

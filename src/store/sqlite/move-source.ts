@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { MOVING, StoreUnavailable } from '../contract.ts';
-import type { MovedAccount, MovedMessage, MovedPushJob, MoveSource } from '../contract.ts';
+import type { MovedAccount, MovedMessage, MovedPushJob, MovedQueued, MoveSource } from '../contract.ts';
 import { createBodyFiles, readFully } from './body-files.ts';
 import type { BodyFiles } from './body-files.ts';
 import { openForReading, reading } from './database.ts';
@@ -36,6 +36,7 @@ export function readAll(database: Database, files: BodyFiles): Omit<MoveSource, 
     accounts: () => accounts(database),
     messages: (address, mailbox, afterUid) => messages(database, files, address, mailbox, afterUid),
     pushJobs: () => pushJobs(database),
+    queue: () => queue(database, files),
     values: async () =>
       new Map(
         reading(() =>
@@ -110,8 +111,16 @@ async function* messages(
   for await (const row of rows)
     yield {
       ...toMessage(row),
-      message: row.file === null ? inline(database, row.body) : await inFile(files, row.file, row.size),
+      message: await bytesOf(database, files, row),
     };
+}
+
+async function bytesOf(
+  database: Database,
+  files: BodyFiles,
+  { file, body, size }: { readonly file: string | null; readonly body: number; readonly size: number },
+): Promise<Buffer> {
+  return file === null ? inline(database, body) : await inFile(files, file, size);
 }
 
 function inline(database: Database, body: number): Buffer {
@@ -138,4 +147,49 @@ async function* pushJobs(database: Database): AsyncGenerator<MovedPushJob> {
       last?.token ?? '',
     ),
   );
+}
+
+interface QueuedRow {
+  readonly id: string;
+  readonly message: number;
+  readonly sender: string;
+  readonly queuedAt: number;
+  readonly keys: string | null;
+  readonly fields: string | null;
+  readonly body: number;
+  readonly size: number;
+  readonly headerSize: number;
+  readonly file: string | null;
+}
+
+async function* queue(database: Database, files: BodyFiles): AsyncGenerator<MovedQueued> {
+  // Digits enough that the order of texts is that of numbers; one that is being moved here has the id of its source.
+  const rows = paged<QueuedRow>((last) =>
+    database.all(
+      `SELECT coalesce(q.moved, printf('%016d', q.id)) AS id, q.id AS message, q.sender, q.queued_at AS queuedAt,
+         q.signature_keys AS keys, q.signature_fields AS fields,
+         q.body, body.size, body.header_size AS headerSize, body.file
+       FROM queue_message q JOIN body ON body.id = q.body
+       WHERE q.id > ? ORDER BY q.id LIMIT ${PAGE}`,
+      last?.message ?? 0,
+    ),
+  );
+  for await (const { id, message, sender, queuedAt, headerSize, keys, fields, ...place } of rows)
+    yield {
+      id,
+      sender,
+      queuedAt,
+      headerSize,
+      message: await bytesOf(database, files, place),
+      signature: keys === null || fields === null ? undefined : { keys, fields },
+      // What is claimed is due again: who had it is gone.
+      rows: reading(() =>
+        database.all<MovedQueued['rows'][number]>(
+          `SELECT recipient, destination, attempts, CASE WHEN claimed THEN ? ELSE due END AS due, reason
+           FROM queue_row WHERE message = ? ORDER BY recipient`,
+          queuedAt,
+          message,
+        ),
+      ),
+    };
 }

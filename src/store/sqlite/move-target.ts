@@ -1,5 +1,5 @@
 import { MOVING } from '../contract.ts';
-import type { MovedAccount, MovedMessage, MoveTarget } from '../contract.ts';
+import type { MovedAccount, MovedMessage, MovedQueued, MoveTarget } from '../contract.ts';
 import { prepareBody } from './bodies.ts';
 import { createBodyFiles } from './body-files.ts';
 import type { BodyFiles } from './body-files.ts';
@@ -13,6 +13,7 @@ import { readAll } from './move-source.ts';
 import { bodySize, insertBody } from './writes/bodies.ts';
 import type { NewBody } from './writes/bodies.ts';
 import { addUsed, insertMessage } from './writes/messages.ts';
+import { insertQueueMessage, insertQueueRow } from './writes/queue.ts';
 
 /** A data directory to be filled by `teal move`, made if it is missing; rejects where a Teal is running with it. */
 export async function openSqliteTarget(dataDir: string): Promise<MoveTarget> {
@@ -49,6 +50,7 @@ export async function openSqliteTarget(dataDir: string): Promise<MoveTarget> {
             due,
           );
       }),
+    putQueued: (queued) => putQueued(database, files, queued),
     putValues: (values) =>
       write(() => {
         for (const [key, value] of values) putValue(database, key, value);
@@ -58,7 +60,10 @@ export async function openSqliteTarget(dataDir: string): Promise<MoveTarget> {
         database.run("UPDATE counter SET value = max(value, ?) WHERE name = 'uid_validity'", uidValidity),
       ),
     finish: async () => {
-      await write(() => database.run('DELETE FROM value WHERE key = ?', MOVING));
+      await write(() => {
+        database.run('UPDATE queue_message SET moved = NULL WHERE moved IS NOT NULL');
+        database.run('DELETE FROM value WHERE key = ?', MOVING);
+      });
       truncateLog(database, BUSY_TIMEOUT, BUSY_TIMEOUT);
     },
     [Symbol.asyncDispose]: async () => open.dispose(),
@@ -95,7 +100,8 @@ function begin(database: Database, source: string): void {
       `the SQLite store in data_dir is being filled from ${begun}: finish that move, or remove data_dir`,
     );
   const holds = database.get<{ any: number }>(
-    'SELECT EXISTS (SELECT 1 FROM account) OR EXISTS (SELECT 1 FROM value) AS any',
+    `SELECT EXISTS (SELECT 1 FROM account) OR EXISTS (SELECT 1 FROM value)
+       OR EXISTS (SELECT 1 FROM queue_message) AS any`,
   );
   if (holds?.any !== 0)
     throw new Error('the SQLite store in data_dir is not empty: only an empty one can be filled');
@@ -162,5 +168,15 @@ async function putMessages(
       });
     const bytes = prepared.reduce((sum, { body }) => sum + bodySize(body), 0);
     addUsed(database, mailbox.account, bytes);
+  });
+}
+
+async function putQueued(database: Database, files: BodyFiles, queued: MovedQueued): Promise<void> {
+  const { id, message, headerSize, rows } = queued;
+  if (reading(() => database.get('SELECT 1 FROM queue_message WHERE moved = ?', id))) return;
+  const { body } = await prepareBody(files, message, headerSize);
+  inTransaction(database, () => {
+    const row = insertQueueMessage(database, { ...queued, moved: id, body: insertBody(database, body) });
+    for (const [number, each] of rows.entries()) insertQueueRow(database, row, number, each);
   });
 }

@@ -13,6 +13,7 @@ import type { During } from './messages.ts';
 import type { ReadResult, WriteResult } from './operations.ts';
 import type { ReadCall, ThreadData, WriteCall } from './protocol.ts';
 import { createPushJobs, createTokens } from './push-jobs.ts';
+import { createQueue } from './queue.ts';
 import { value, valuesWith } from './reads/accounts.ts';
 import { createThread } from './thread.ts';
 
@@ -108,8 +109,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     messages: createMessages(access, files, during),
     tokens: createTokens(access),
     pushJobs: createPushJobs(access),
-    // Not yet: the branch `queue-sqlite` brings it.
-    queue: undefined as never,
+    queue: createQueue(access, files),
     values: {
       get: (key) => access.local((database) => value(database, key)),
       set: (key, text) => access.write('setValue', { key, value: text }),

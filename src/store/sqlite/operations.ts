@@ -16,11 +16,13 @@ import {
   subscribeMailbox,
   sweepRemoved,
 } from './writes/mailboxes.ts';
+import { claimRows, keepSignature, settleRows } from './writes/queue.ts';
 import { addToken, claimJobs, settleJob } from './writes/push-jobs.ts';
 import { ping, removeValueIf, setValue, setValueIf, setValueOnce } from './writes/values.ts';
 import { changedSince, body, expungedSince, headers, knownFiles, messagesByUid } from './reads/messages.ts';
 import { snapshot, status } from './reads/mailboxes.ts';
 import { accountRows } from './reads/accounts.ts';
+import { queuedBody, waitingDestinations, waitingRows } from './reads/queue.ts';
 import type { Database } from './database.ts';
 
 /** Everything the writer thread can be asked: each takes the transaction and one argument that can be posted. */
@@ -43,6 +45,9 @@ export const writes = {
   addToken,
   claimJobs,
   settleJob,
+  claimRows,
+  keepSignature,
+  settleRows,
   setValue,
   setValueOnce,
   setValueIf,
@@ -61,6 +66,9 @@ export const reads = {
   headers,
   body,
   knownFiles,
+  queuedBody,
+  waitingDestinations,
+  waitingRows,
 };
 
 export type Writes = typeof writes;

@@ -1,14 +1,16 @@
 import { Binary, ObjectId } from 'mongodb';
 import { minute, second } from '../../clock.ts';
 import { OverQuota } from '../contract.ts';
-import type { Accepted, AccountId, DeliveryOutcome, Plan } from '../contract.ts';
-import { contentOf } from './content.ts';
+import type { Accepted, AccountId, DeliveryOutcome, Outgoing, Plan } from '../contract.ts';
+import { contentOf, contentOfPlan } from './content.ts';
 import type { Core } from './core.ts';
 import type { DatabaseClock } from './database-clock.ts';
 import type { Deliver, Delivered } from './deliver.ts';
-import type { PlanDocument, PlannedDelivery } from './documents.ts';
+import type { PlannedDelivery } from './documents.ts';
 import { accountId, mailboxId, objectId } from './ids.ts';
 import type { Inboxes } from './inboxes.ts';
+import { checkRecipients } from './queue-rows.ts';
+import type { QueueRows } from './queue-rows.ts';
 import type { Content, Prepared } from './wildduck.ts';
 
 export interface AcceptParts {
@@ -16,11 +18,12 @@ export interface AcceptParts {
   readonly deliver: Deliver;
   readonly inboxes: Inboxes;
   readonly databaseClock: Pick<DatabaseClock, 'toDatabase'>;
-  /** A message came for these accounts: answers whether a push job is due now. */
+  readonly queueRows: Pick<QueueRows, 'write' | 'commit' | 'tidy'>;
   /** Whether nobody may be kept waiting any more. */
   readonly isClosing: () => boolean;
   /** How long a plan is kept for a process that is not heard of, in ms. */
   readonly leaseMs?: number;
+  /** A message came for these accounts: answers whether a push job is due now. */
   readonly pushTo: (accounts: readonly AccountId[], now: number) => Promise<boolean>;
 }
 
@@ -40,10 +43,11 @@ const RETRY = 2 * second;
 
 /**
  * A message with one delivery is one document, which a commit makes visible: that is the promise. One with several is
- * first written down as a plan, durable as a whole; then each delivery is done, and done again after a crash.
+ * first written down as a plan, durable as a whole; then each delivery is done, and done again after a crash. So is one
+ * for the queue, whose rows are to be had when the plan is done.
  */
 export function createAcceptance(parts: AcceptParts): Acceptance {
-  const { core, deliver, inboxes, databaseClock, pushTo, isClosing, leaseMs = LEASE } = parts;
+  const { core, deliver, inboxes, databaseClock, queueRows, pushTo, isClosing, leaseMs = LEASE } = parts;
   const { collections, clock, tell } = core;
   const { plans, journal } = collections;
 
@@ -96,7 +100,12 @@ export function createAcceptance(parts: AcceptParts): Acceptance {
     return file && left > 0 ? () => core.files.release(Array.from({ length: left }, () => file)) : undefined;
   };
 
-  const writePlan = async (content: Content, deliveries: readonly PlannedDelivery[], now: number) => {
+  const writePlan = async (
+    content: Content,
+    deliveries: readonly PlannedDelivery[],
+    outgoing: Outgoing | undefined,
+    now: number,
+  ) => {
     const { size, headerSize, magic, head, rest, file } = content;
     const _id = new ObjectId();
     await plans.updateOne(
@@ -109,6 +118,7 @@ export function createAcceptance(parts: AcceptParts): Acceptance {
           headerSize,
           magic,
           deliveries,
+          ...outgoing,
           ...(head ? { head: new Binary(head) } : {}),
           ...(rest ? { message: new Binary(rest) } : {}),
           ...(file ? { file } : {}),
@@ -120,8 +130,15 @@ export function createAcceptance(parts: AcceptParts): Acceptance {
     return _id;
   };
 
-  /** The plan is durable: it is done, even if the database goes away meanwhile. */
-  const insist = async <T>(plan: ObjectId, task: (again: boolean) => Promise<T>): Promise<T> => {
+  /**
+   * The plan is durable: it is done, even if the database goes away meanwhile. Where it is not ours any more, `known` is
+   * what we had done of it before we tried to say that it is done: that was heard, or another does it anew.
+   */
+  const insist = async <T>(
+    plan: ObjectId,
+    task: (again: boolean) => Promise<T>,
+    known: () => T | undefined,
+  ): Promise<T> => {
     const until = clock.now() + PATIENCE;
     for (let again = false; ; again = true) {
       try {
@@ -131,14 +148,26 @@ export function createAcceptance(parts: AcceptParts): Acceptance {
         await new Promise<void>((resolve) => void clock.after(RETRY, resolve));
         // Still ours: else another process does it, or has done it.
         const { matchedCount } = await plans
-          .updateOne({ _id: plan, fence: 1 }, { $currentDate: { at: true } })
+          .updateOne({ _id: plan, fence: 1, at: { $exists: true } }, { $currentDate: { at: true } })
           .catch(() => ({ matchedCount: 1 }));
-        if (matchedCount === 0) throw error;
+        if (matchedCount > 0) continue;
+        const done = known();
+        if (done === undefined) throw error;
+        return done;
       }
     }
   };
 
-  const accept = async ({ now, message, headerSize, deliveries }: Plan): Promise<Accepted> => {
+  /** What is left of a plan with recipients elsewhere is the message in the queue; of others nothing. */
+  const endPlan = async (plan: ObjectId, fence: number, run: ObjectId | undefined, again: boolean) => {
+    if (!run) return void (await plans.deleteOne({ _id: plan }));
+    if (!(await queueRows.commit(plan, fence, run))) return;
+    await tell([{ kind: 'queue' }]);
+    if (again) await queueRows.tidy(plan, run).catch(() => {});
+  };
+
+  const accept = async ({ now, message, headerSize, deliveries, outgoing }: Plan): Promise<Accepted> => {
+    if (outgoing) checkRecipients(outgoing);
     // The caller's buffer is the caller's when this returns, before anything is written.
     const bytes = Buffer.from(message);
     const planned = deliveries.map(({ account, push, flags = [] }) => ({
@@ -148,23 +177,28 @@ export function createAcceptance(parts: AcceptParts): Acceptance {
       flags,
     }));
     const known = await inboxes.ofMany(planned.map(({ user }) => user));
-    if (known === 0) return { deliveries: planned.map(() => ({ kind: 'no-account' })) };
-    const content = await contentOf(core, bytes, headerSize, planned.length);
+    if (known === 0 && !outgoing) return { deliveries: planned.map(() => ({ kind: 'no-account' })) };
+    const content = await contentOf(core, bytes, headerSize, planned.length + (outgoing ? 1 : 0));
     const prepared = await core.wildduck.prepare(content);
-    const single = planned.length === 1;
-    const plan = single ? undefined : await writePlan(content, planned, now);
+    const single = planned.length === 1 && !outgoing;
+    const plan = single ? undefined : await writePlan(content, planned, outgoing, now);
+    let done: { applied: DeliveryOutcome[]; after: (() => Promise<void>) | undefined } | undefined;
     const work = async (again: boolean) => {
+      const run = plan && outgoing && (await queueRows.write(plan, outgoing, now));
       const applied = await applyAll(planned, prepared, now, again);
-      return { applied, after: await finish(planned, applied, content, now) };
+      done = { applied, after: await finish(planned, applied, content, now) };
+      if (plan && run) await endPlan(plan, 1, run, again);
+      return done;
     };
     const failed = async (error: unknown) => {
       if (content.file && !plan) await core.files.release([content.file]).catch(() => {});
       throw error;
     };
-    const { applied, after } = await (plan ? insist(plan, work) : work(false)).catch(failed);
-    if (plan) await plans.deleteOne({ _id: plan });
+    const { applied, after } = await (plan ? insist(plan, work, () => done) : work(false)).catch(failed);
+    if (plan && !outgoing) await endPlan(plan, 1, undefined, false);
     await after?.();
     if (
+      !outgoing &&
       !applied.some(({ kind }) => kind === 'delivered') &&
       applied.some(({ kind }) => kind === 'over-quota')
     )
@@ -196,29 +230,23 @@ export function createAcceptance(parts: AcceptParts): Acceptance {
     if (!value) return true;
     const content = contentOfPlan(value);
     const prepared = await core.wildduck.prepare(content);
+    const { sender, recipients, deliveries = [] } = value;
+    const run =
+      sender !== undefined && recipients
+        ? await queueRows.write(value._id, { sender, recipients }, value.now)
+        : undefined;
     const open: PlannedDelivery[] = [];
-    for (const delivery of value.deliveries) if (!(await wasThere(delivery))) open.push(delivery);
+    for (const delivery of deliveries) if (!(await wasThere(delivery))) open.push(delivery);
     const outcomes = await applyAll(open, prepared, value.now, true);
     // For all: whether the jobs were made is not known.
-    const all = value.deliveries.map(
+    const all = deliveries.map(
       (delivery) => outcomes[open.indexOf(delivery)] ?? { kind: 'delivered' as const },
     );
-    const after = await finish(value.deliveries, all as DeliveryOutcome[], content, value.now);
-    await plans.deleteOne({ _id: value._id });
+    const after = await finish(deliveries, all as DeliveryOutcome[], content, value.now);
+    await endPlan(value._id, value.fence, run, true);
     await after?.();
     return true;
   };
 
   return { accept, replay };
-}
-
-function contentOfPlan({ size, headerSize, magic, head, message, file }: PlanDocument): Content {
-  return {
-    size,
-    headerSize,
-    magic,
-    ...(head ? { head: head.buffer } : {}),
-    ...(message ? { rest: message.buffer } : {}),
-    ...(file ? { file } : {}),
-  };
 }

@@ -1,4 +1,4 @@
-import { minute } from '../../clock.ts';
+import { minute, second } from '../../clock.ts';
 import type { Clock, Timer } from '../../clock.ts';
 import type { AccountId, Change, MailboxId, OnChange, Snapshot } from '../contract.ts';
 import { createFollowedMailbox } from './followed-mailbox.ts';
@@ -77,6 +77,8 @@ const MAX_UNTOLD = 10_000;
 const MOMENT = 50;
 /** A net below Redis: what no message told of is found by this. */
 const LOOK_EVERY = minute;
+/** A connection that is dead without having been closed says nothing: an answer shows that it lives. */
+const PING_EVERY = 2 * second;
 
 /** What goes over the channel. */
 interface Message {
@@ -96,6 +98,7 @@ export function createBus(parts: BusParts): Bus {
   const ready = Promise.withResolvers<void>();
   let ended = false;
   let lookTimer: Timer | undefined;
+  let pingTimer: Timer | undefined;
 
   const fault = (error: unknown) =>
     onFault('store bus', error instanceof Error ? error : new Error(String(error)));
@@ -188,10 +191,23 @@ export function createBus(parts: BusParts): Bus {
     }
   };
 
+  const pingNowAndThen = () => {
+    pingTimer = clock.after(PING_EVERY, () => {
+      if (!connected) return pingNowAndThen();
+      subscriber
+        .ping()
+        .catch(() => {
+          connected = false;
+          subscriber.disconnect(true);
+        })
+        .finally(() => {
+          if (!ended) pingNowAndThen();
+        });
+    });
+  };
+
   const lookNowAndThen = () => {
     lookTimer = clock.after(LOOK_EVERY, () => {
-      // A connection that is dead without having been closed says nothing: an answer shows that it lives.
-      if (connected) subscriber.ping().catch(() => subscriber.disconnect(true));
       lookAtAll()
         .catch(fault)
         .finally(() => {
@@ -206,8 +222,8 @@ export function createBus(parts: BusParts): Bus {
     publisher.publish(channel, JSON.stringify({ from: parts.process, ...message } satisfies Message));
 
   const tellOthers = (change: Change) => {
-    // Every process looks for push jobs by itself; this one does now.
-    if (change.kind === 'push') return;
+    // Every process looks for work by itself; this one does now.
+    if (isWork(change)) return;
     const text = JSON.stringify({ from: parts.process, change } satisfies Message);
     const published =
       text.length > MAX_MESSAGE && 'modseq' in change
@@ -264,14 +280,15 @@ export function createBus(parts: BusParts): Bus {
   subscriber.on('ready', connect);
   if (subscriber.status === 'ready') connect();
   lookNowAndThen();
+  pingNowAndThen();
 
   return {
     tell(changes) {
-      const pushes = changes.filter(({ kind }) => kind === 'push');
+      const work = changes.filter(isWork);
       const late: Promise<void>[] = [];
       const accounts = new Set<AccountId>();
       for (const change of changes) {
-        if (change.kind === 'push') continue;
+        if (isWork(change)) continue;
         accounts.add(change.account);
         const told = take(change, true);
         if (told) late.push(told);
@@ -280,10 +297,10 @@ export function createBus(parts: BusParts): Bus {
       parts.alsoTell?.(accounts);
       // A push job is told after what it is about.
       if (late.length === 0) {
-        pushes.forEach(tellHere);
+        work.forEach(tellHere);
         return Promise.resolve();
       }
-      return Promise.all(late).then(() => pushes.forEach(tellHere));
+      return Promise.all(late).then(() => work.forEach(tellHere));
     },
     follow,
     async look(account) {
@@ -301,7 +318,13 @@ export function createBus(parts: BusParts): Bus {
     async [Symbol.asyncDispose]() {
       ended = true;
       lookTimer?.[Symbol.dispose]();
+      pingTimer?.[Symbol.dispose]();
       subscriber.disconnect();
     },
   };
+}
+
+/** Something that is due now, for whoever comes first: not about any account. */
+function isWork(change: Change): change is Extract<Change, { kind: 'push' | 'queue' }> {
+  return change.kind === 'push' || change.kind === 'queue';
 }

@@ -12,6 +12,8 @@ import type {
   MailboxDocument,
   MessageDocument,
   PlanDocument,
+  QueueDestinationDocument,
+  QueueRowDocument,
   UserDocument,
 } from './documents.ts';
 import { createIndexes } from './indexes.ts';
@@ -41,6 +43,8 @@ export interface Collections {
   /** Teal writes none; WildDuck's programs do. */
   readonly threads: Collection<{ readonly user: ObjectId }>;
   readonly plans: Collection<PlanDocument>;
+  readonly queue: Collection<QueueRowDocument>;
+  readonly queueDestinations: Collection<QueueDestinationDocument>;
   readonly doomed: Collection<DoomedDocument>;
   readonly counters: Collection<CounterDocument>;
   readonly tokens: Collection<TokensDocument>;
@@ -59,6 +63,8 @@ export interface Connection extends AsyncDisposable {
 
 /** How long the database may be looked for before a request is told that it is away. */
 const SELECTION_TIMEOUT = 4000;
+/** How often the driver asks each server whether it lives; without an answer its connections end, and who waits on them hears. */
+const HEARTBEAT = 2000;
 /** How long one command may take: a slow disk, a big message; far beyond any in health. */
 const SOCKET_TIMEOUT = 20_000;
 /** Connections of one process: the commands it has under way at once. */
@@ -70,6 +76,7 @@ const wildduckRequire = () => createRequire(createRequire(import.meta.url).resol
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const client = new MongoClient(options.mongodbUrl, {
     serverSelectionTimeoutMS: SELECTION_TIMEOUT,
+    heartbeatFrequencyMS: HEARTBEAT,
     connectTimeoutMS: SELECTION_TIMEOUT,
     waitQueueTimeoutMS: SELECTION_TIMEOUT,
     socketTimeoutMS: SOCKET_TIMEOUT,
@@ -114,6 +121,8 @@ function collectionsOf(mongo: Db): Collections {
     addresses: mongo.collection('addresses'),
     threads: mongo.collection('threads'),
     plans: mongo.collection('teal.plans'),
+    queue: mongo.collection('teal.queue'),
+    queueDestinations: mongo.collection('teal.queue.destinations'),
     doomed: mongo.collection('teal.doomed'),
     counters: mongo.collection('teal.counters'),
     tokens: mongo.collection('teal.tokens'),

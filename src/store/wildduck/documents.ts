@@ -1,4 +1,5 @@
 import type { Binary, ObjectId } from 'mongodb';
+import type { KeptSignature, OutgoingRecipient } from '../contract.ts';
 
 /**
  * The documents that Teal writes and reads. Those of WildDuck are in WildDuck's own collections and have many more
@@ -138,11 +139,14 @@ export interface ChunkDocument {
   readonly data: Binary;
 }
 
-/** Collection `teal.plans`: what was accepted and is not yet wholly done. Durable before anything else is. */
+/**
+ * Collection `teal.plans`: what was accepted and is not yet wholly done. Durable before anything else is. One with
+ * recipients elsewhere stays when it is done: then it is the message that the queue's rows are about.
+ */
 export interface PlanDocument {
   readonly _id: ObjectId;
-  /** Since when somebody has been at it, by the database's clock. */
-  readonly at: Date;
+  /** Since when somebody has been at it, by the database's clock; missing in one that is done. */
+  readonly at?: Date;
   readonly fence: number;
   readonly now: number;
   readonly size: number;
@@ -152,7 +156,44 @@ export interface PlanDocument {
   readonly head?: Binary;
   readonly file?: ObjectId;
   readonly magic: number;
-  readonly deliveries: readonly PlannedDelivery[];
+  /** Missing when it is done; so are the recipients. */
+  readonly deliveries?: readonly PlannedDelivery[];
+  /** MAIL FROM on the way out; missing where nobody elsewhere gets it. */
+  readonly sender?: string;
+  readonly recipients?: readonly OutgoingRecipient[];
+  /** What has put the rows into the queue; there when that is done. Rows of another run are of a try that failed. */
+  readonly run?: ObjectId;
+  readonly signature?: KeptSignature;
+  /** Its id in the store that is being moved, while this one is being filled. */
+  readonly moved?: string;
+}
+
+/** Collection `teal.queue`: one recipient elsewhere of one message. Times are the database's. */
+export interface QueueRowDocument {
+  readonly _id: ObjectId;
+  /** The plan's. */
+  readonly message: ObjectId;
+  readonly run: ObjectId;
+  /** Its place among the recipients. */
+  readonly number: number;
+  readonly destination: string;
+  readonly recipient: string;
+  readonly queuedAt: number;
+  /** When it is to be tried; of a claimed one, when its lease ends. */
+  readonly due: number;
+  readonly attempts: number;
+  /** Of the claim that has it (see fence.ts); 0 where nobody has. */
+  readonly fence: number;
+  readonly reason: string;
+}
+
+/** Collection `teal.queue.destinations`: see queue-destinations.ts. */
+export interface QueueDestinationDocument {
+  readonly _id: string;
+  /** No row is due before; by the database's clock. */
+  readonly due: number;
+  /** Another one whenever a row may have become due earlier. */
+  readonly version: ObjectId;
 }
 
 export interface PlannedDelivery {

@@ -37,7 +37,14 @@ export async function createIndexes(mongo: Db, collections: Collections): Promis
   await collections.plans.createIndexes([
     { name: 'at', key: { at: 1 } },
     { name: 'file', key: { file: 1 }, partialFilterExpression: { file: { $exists: true } } },
+    { name: 'run', key: { run: 1, _id: 1 }, partialFilterExpression: { run: { $exists: true } } },
+    { name: 'moved', key: { moved: 1 }, unique: true, partialFilterExpression: { moved: { $exists: true } } },
   ]);
+  await collections.queue.createIndexes([
+    { name: 'destination_due', key: { destination: 1, due: 1, message: 1, number: 1 } },
+    { name: 'message', key: { message: 1, destination: 1, due: 1 } },
+  ]);
+  await collections.queueDestinations.createIndexes([{ name: 'due', key: { due: 1, _id: 1 } }]);
   await collections.files.createIndexes([
     { name: 'teal', key: { uploadDate: 1 }, partialFilterExpression: { 'metadata.teal': true } },
   ]);

@@ -1,16 +1,17 @@
-import type { ObjectId } from 'mongodb';
+import type { Filter, ObjectId } from 'mongodb';
 import type { Clock } from '../../clock.ts';
 import { MOVING, StoreUnavailable } from '../contract.ts';
-import type { MovedAccount, MovedMessage, MovedPushJob, MoveSource } from '../contract.ts';
+import type { MovedAccount, MovedMessage, MovedPushJob, MovedQueued, MoveSource } from '../contract.ts';
 import { accountOf } from './accounts.ts';
 import { createAdopt } from './adopt.ts';
 import { LEASED } from './background.ts';
 import type { LeaseDocument } from './background.ts';
 import { connect, wrap } from './connect.ts';
 import type { Collections, ConnectOptions, Connection } from './connect.ts';
+import { contentOfPlan, openContent } from './content.ts';
 import { createDatabaseClock } from './database-clock.ts';
 import type { DatabaseClock } from './database-clock.ts';
-import type { MailboxDocument, UserDocument } from './documents.ts';
+import type { MailboxDocument, PlanDocument, UserDocument } from './documents.ts';
 import { createFiles } from './files.ts';
 import type { Files } from './files.ts';
 import { accountId, addressOf, mailboxId, usernameOf } from './ids.ts';
@@ -46,7 +47,9 @@ export async function openWildduckSource(options: MoveOptions): Promise<MoveSour
   if (await wrap(() => isServed(parts.connection)))
     throw new Error('a Teal serves the database, or was killed within the last three minutes');
   const { plans, doomed } = parts.connection.collections;
-  const open = await wrap(() => Promise.all([plans.findOne({}), doomed.findOne({})]));
+  // A plan that is done is a message in the queue.
+  const undone = { at: { $exists: true } };
+  const open = await wrap(() => Promise.all([plans.findOne(undone), doomed.findOne({})]));
   if (open.some((found) => found !== null))
     throw new Error(
       'something in the database is not yet wholly done: start Teal on it for a minute, then stop it',
@@ -88,12 +91,16 @@ export async function createSourceParts(options: MoveOptions): Promise<SourcePar
 }
 
 /** All of MoveSource on this connection but its end. */
-export function readAll(parts: SourceParts): Omit<MoveSource, typeof Symbol.asyncDispose> {
+export function readAll(
+  parts: SourceParts,
+  queueBy: QueueOrder = '_id',
+): Omit<MoveSource, typeof Symbol.asyncDispose> {
   const { values, counters, mailboxes } = parts.connection.collections;
   return {
     accounts: () => accounts(parts),
     messages: (address, mailbox, afterUid) => messages(parts, address, mailbox, afterUid),
     pushJobs: () => pushJobs(parts),
+    queue: () => queued(parts, queueBy),
     values: () =>
       wrap(async () => {
         const found = await values.find({ _id: { $ne: MOVING } }).toArray();
@@ -112,6 +119,9 @@ export function readAll(parts: SourceParts): Omit<MoveSource, typeof Symbol.asyn
       }),
   };
 }
+
+/** What messages of the queue are named by: their own id, or the one that they have in the store they come from. */
+type QueueOrder = '_id' | 'moved';
 
 /** The counter of uid-validity.ts. */
 export const UID_VALIDITY = 'uid-validity';
@@ -199,6 +209,46 @@ async function* pushJobs({ connection, databaseClock }: SourceParts): AsyncGener
       token: _id,
       attempts: again ? 0 : attempts,
       since: databaseClock.fromDatabase(since),
-      due: databaseClock.fromDatabase(claim === '' ? due : since),
+      due: databaseClock.fromDatabase(claim === 0 ? due : since),
     };
+}
+
+async function* queued(
+  { connection: { collections }, databaseClock, files }: SourceParts,
+  by: QueueOrder,
+): AsyncGenerator<MovedQueued> {
+  const { plans, queue } = collections;
+  const inQueue: Filter<PlanDocument> = { run: { $exists: true }, [by]: { $exists: true } };
+  const ids = plans.find(inQueue, { projection: { _id: 1 } }).sort({ [by]: 1 });
+  for await (const { _id } of ids) {
+    const found = await wrap(async () => {
+      const plan = await plans.findOne({ _id });
+      await using body = plan && (await openContent({ files }, contentOfPlan(plan)));
+      const message = body && (await body.read(0, body.size));
+      const rows = plan?.run ? await queue.find({ message: _id, run: plan.run }).toArray() : [];
+      return plan && message && { plan, message, rows };
+    });
+    if (!found) throw new StoreUnavailable(`message ${_id.toHexString()} of the queue has no bytes`);
+    const { plan, message, rows } = found;
+    const [first] = rows;
+    // Its last row went, and it was to go.
+    if (!first) continue;
+    yield {
+      id: (by === 'moved' ? plan.moved : undefined) ?? _id.toHexString(),
+      sender: plan.sender ?? '',
+      queuedAt: databaseClock.fromDatabase(first.queuedAt),
+      headerSize: plan.headerSize,
+      message,
+      signature: plan.signature,
+      rows: rows
+        .map(({ recipient, destination, attempts, due, fence, queuedAt, reason }) => ({
+          recipient,
+          destination,
+          attempts,
+          due: databaseClock.fromDatabase(fence === 0 ? due : queuedAt),
+          reason,
+        }))
+        .sort((one, other) => Buffer.compare(Buffer.from(one.recipient), Buffer.from(other.recipient))),
+    };
+  }
 }

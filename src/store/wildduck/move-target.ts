@@ -1,5 +1,5 @@
 import { MOVING } from '../contract.ts';
-import type { MovedAccount, MovedMessage, MovedPushJob, MoveTarget } from '../contract.ts';
+import type { MovedAccount, MovedMessage, MovedPushJob, MovedQueued, MoveTarget } from '../contract.ts';
 import { createSourceParts, mailboxOf, readAll, UID_VALIDITY } from './move-source.ts';
 import type { MoveOptions, SourceParts } from './move-source.ts';
 import { contentOf } from './content.ts';
@@ -8,7 +8,8 @@ import { normalized } from './flags.ts';
 import { recount } from './quota.ts';
 import { wrap } from './connect.ts';
 import type { UserDocument } from './documents.ts';
-import { ObjectId } from 'mongodb';
+import { Binary, ObjectId } from 'mongodb';
+import { createQueueDestinations } from './queue-destinations.ts';
 
 /** A MongoDB database to be filled by `teal move`. */
 export async function openWildduckTarget(
@@ -22,7 +23,7 @@ export async function openWildduckTarget(
   const open = opening.move();
 
   return {
-    ...readAll(parts),
+    ...readAll(parts, 'moved'),
     begin: (source) => wrap(() => begin(parts, source)),
     putAccount: (account) => wrap(() => putAccount(parts, options.quota, account)),
     lastUid: (address, mailbox) =>
@@ -40,6 +41,7 @@ export async function openWildduckTarget(
       wrap(async () => {
         if (jobs.length > 0) await push.bulkWrite(jobs.map(jobWrite));
       }),
+    putQueued: (queued) => wrap(() => putQueued(parts, queued)),
     putValues: (given) =>
       wrap(async () => {
         for (const [key, value] of given)
@@ -51,6 +53,7 @@ export async function openWildduckTarget(
       }),
     finish: () =>
       wrap(async () => {
+        await collections.plans.updateMany({ moved: { $exists: true } }, { $unset: { moved: true } });
         await values.deleteOne({ _id: MOVING });
       }),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
@@ -58,21 +61,23 @@ export async function openWildduckTarget(
 
   function jobWrite({ token, attempts, since, due }: MovedPushJob) {
     const times = { since: databaseClock.toDatabase(since), due: databaseClock.toDatabase(due) };
-    const job = { attempts, ...times, claim: '', again: false };
+    const job = { attempts, ...times, claim: 0, again: false };
     return { updateOne: { filter: { _id: token }, update: { $setOnInsert: job }, upsert: true } };
   }
 }
 
 async function begin({ connection: { collections } }: SourceParts, source: string): Promise<void> {
-  const { values, users, messages } = collections;
+  const { values, users, messages, plans } = collections;
   const begun = await values.findOne({ _id: MOVING });
   if (begun?.value === source) return;
   if (begun)
     throw new Error(
       `the database is being filled from ${begun.value}: finish that move, or drop the database`,
     );
-  const any = await Promise.all([values.findOne({}), users.findOne({}), messages.findOne({})]);
-  if (any.some((found) => found !== null))
+  const any = await Promise.all(
+    [values, users, messages, plans].map((collection) => collection.countDocuments({}, { limit: 1 })),
+  );
+  if (any.some((count) => count > 0))
     throw new Error('the database is not empty: only an empty one can be filled');
   await values.insertOne({ _id: MOVING, value: source });
 }
@@ -141,4 +146,49 @@ async function putMessages(
   await collections.messages.insertMany(documents);
   const bytes = messages.reduce((sum, { message }) => sum + message.length, 0);
   await collections.users.updateOne({ _id: mailbox.user }, { $inc: { storageUsed: bytes } });
+}
+
+/** `run` in the message is the last step, and says that all are done. */
+async function putQueued(
+  { connection: { collections }, files, databaseClock }: SourceParts,
+  { id, sender, queuedAt, headerSize, message, signature, rows }: MovedQueued,
+): Promise<void> {
+  const { plans, queue } = collections;
+  const found = await plans.findOne({ moved: id }, { projection: { run: 1, file: 1 } });
+  if (found?.run) return;
+  if (found) {
+    await queue.deleteMany({ message: found._id });
+    await plans.deleteOne({ _id: found._id });
+    if (found.file) await files.release([found.file]);
+  }
+  const [_id, run] = [new ObjectId(), new ObjectId()];
+  const { size, magic, head, rest, file } = await contentOf({ files }, message, headerSize, 1);
+  await plans.insertOne({
+    _id,
+    fence: 1,
+    now: queuedAt,
+    size,
+    headerSize,
+    magic,
+    sender,
+    moved: id,
+    ...(head ? { head: new Binary(head) } : {}),
+    ...(rest ? { message: new Binary(rest) } : {}),
+    ...(file ? { file } : {}),
+    ...(signature ? { signature } : {}),
+  });
+  const documents = rows.map(({ due, ...row }, number) => ({
+    ...row,
+    _id: new ObjectId(),
+    message: _id,
+    run,
+    number,
+    queuedAt: databaseClock.toDatabase(queuedAt),
+    due: databaseClock.toDatabase(due),
+    fence: 0,
+  }));
+  if (documents.length > 0) await queue.insertMany(documents);
+  const destinations = createQueueDestinations(collections);
+  for (const { destination, due } of documents) await destinations.due([destination], due);
+  await plans.updateOne({ _id }, { $set: { run } });
 }

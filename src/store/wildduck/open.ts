@@ -14,6 +14,7 @@ import { createDatabaseClock } from './database-clock.ts';
 import { createDeliver } from './deliver.ts';
 import type { JournalDocument } from './documents.ts';
 import { createExclusive } from './exclusive.ts';
+import { createNextFence } from './fence.ts';
 import { createFiles } from './files.ts';
 import { objectId } from './ids.ts';
 import { openBus } from './open-bus.ts';
@@ -23,6 +24,9 @@ import { createInboxes } from './inboxes.ts';
 import { createMailboxes } from './mailboxes.ts';
 import { createMessages } from './messages.ts';
 import { createPushJobs } from './push-jobs.ts';
+import { createQueue } from './queue.ts';
+import { createQueueDestinations } from './queue-destinations.ts';
+import { createQueueRows } from './queue-rows.ts';
 import { createReads } from './reads.ts';
 import { createRemoval } from './removal.ts';
 import { createRepair } from './repair.ts';
@@ -94,17 +98,21 @@ async function openNow(
     },
     dropJobs: (some) => pushJobs.drop(some),
   });
-  const pushJobs = createPushJobs({ jobs: collections.push, tokens, databaseClock, random });
+  const nextFence = createNextFence(collections);
+  const pushJobs = createPushJobs({ jobs: collections.push, tokens, databaseClock, nextFence });
   const removal = createRemoval(core, inboxes, (account) => tokens.removeAll(account));
   const visible = createVisible(collections);
   const reads = createReads(core, visible, createAdopt(core));
-  const gate = createGate();
+  const gate = createGate(() => bus.connected);
+  const destinations = createQueueDestinations(collections);
+  const rows = createQueueRows({ collections, destinations, databaseClock, files });
   const acceptance = createAcceptance({
     core,
     isClosing: gate.isClosing,
     deliver: createDeliver(core),
     inboxes,
     databaseClock,
+    queueRows: rows,
     pushTo: (accounts, now) => pushJobs.pushTo(accounts, now),
     ...lease,
   });
@@ -130,35 +138,56 @@ async function openNow(
       name,
       clock,
       onFault,
-      tasks: [...upkeep, { name: 'files', every: hour, run: () => files.sweep() }],
+      tasks: [
+        ...upkeep,
+        { name: 'files', every: hour, run: () => files.sweep() },
+        { name: 'queue', every: hour, run: () => rows.sweep() },
+      ],
     }),
   );
 
   const parts = opening.move();
   let closed: Promise<void> | undefined;
   return {
-    accounts: gate(createAccounts(core, removal)),
-    mailboxes: gate(createMailboxes(core, inboxes, removal)),
-    messages: gate({
-      ...messages,
-      // A session listens from here on.
-      snapshot: (mailbox) => bus.follow(mailbox, () => messages.snapshot(mailbox)),
-    }),
-    tokens: gate(tokens),
+    accounts: gate(
+      createAccounts(core, removal),
+      'create',
+      'setPasswordHash',
+      'touch',
+      'setAcceptsCleartext',
+      'remove',
+    ),
+    mailboxes: gate(createMailboxes(core, inboxes, removal), 'create', 'remove', 'rename', 'subscribe'),
+    messages: gate(
+      {
+        ...messages,
+        // A session listens from here on.
+        snapshot: (mailbox) => bus.follow(mailbox, () => messages.snapshot(mailbox)),
+      },
+      'snapshot',
+      'append',
+      'storeFlags',
+      'expunge',
+      'copy',
+    ),
+    tokens: gate(tokens, 'add'),
+    // Push jobs and the queue go on, and so do values: nobody hears of them by the bus, and what was sent is settled.
     pushJobs: gate(pushJobs),
-    // Not yet: the branch `queue-wildduck` brings it.
-    queue: undefined as never,
+    queue: gate(createQueue({ collections, clock, databaseClock, files, destinations, rows, nextFence })),
     values: gate(createValues(collections.values)),
-    ...gate({
-      accept: (plan: Plan) => acceptance.accept(plan),
-      ping: createPing({
-        clock,
-        database: () =>
-          collections.counters.updateOne({ _id: 'ping' }, { $inc: { value: 1 } }, { upsert: true }),
-        redis: () => redis.ping(),
-        connected: () => bus.connected,
-      }),
-    }),
+    ...gate(
+      {
+        accept: (plan: Plan) => acceptance.accept(plan),
+        ping: createPing({
+          clock,
+          database: () =>
+            collections.counters.updateOne({ _id: 'ping' }, { $inc: { value: 1 } }, { upsert: true }),
+          redis: () => redis.ping(),
+          connected: () => bus.connected,
+        }),
+      },
+      'accept',
+    ),
     meter: createRateMeter(redis, `${mongo.databaseName}:teal:rate:`),
     [Symbol.asyncDispose]: () =>
       (closed ??= (async () => {

@@ -1,8 +1,8 @@
 import type { AnyBulkWriteOperation, Collection } from 'mongodb';
-import type { Random } from '../../clock.ts';
 import type { AccountId, PushJob, PushJobs } from '../contract.ts';
 import type { DatabaseClock } from './database-clock.ts';
 import { isDuplicate } from './duplicate-key.ts';
+import type { NextFence } from './fence.ts';
 
 /** A document of the collection `teal.push`, which has an index on `due`. Times are the database's. */
 export interface PushDocument {
@@ -12,8 +12,8 @@ export interface PushDocument {
   readonly since: number;
   /** When it is to be tried; of a claimed one, when its lease ends. */
   readonly due: number;
-  /** Never given twice, so that it fences; empty where nobody has claimed it. */
-  readonly claim: string;
+  /** Of the claim that has it (see fence.ts); 0 where nobody has. */
+  readonly claim: number;
   /** Whether a message came since the claim. */
   readonly again: boolean;
 }
@@ -25,7 +25,7 @@ export interface PushJobsParts {
     forget(token: string): Promise<void>;
   };
   readonly databaseClock: Pick<DatabaseClock, 'toDatabase' | 'fromDatabase'>;
-  readonly random: Random;
+  readonly nextFence: NextFence;
 }
 
 export interface WildduckPushJobs extends PushJobs {
@@ -34,14 +34,13 @@ export interface WildduckPushJobs extends PushJobs {
   drop(tokens: readonly string[]): Promise<void>;
 }
 
-export function createPushJobs({ jobs, tokens, databaseClock, random }: PushJobsParts): WildduckPushJobs {
+export function createPushJobs({ jobs, tokens, databaseClock, nextFence }: PushJobsParts): WildduckPushJobs {
   /** Two claims of one process would reach for the same jobs; those of other processes do no harm. */
   let lastClaim: Promise<unknown> = Promise.resolve();
 
   const claim = async (now: number, limit: number, leaseMs: number): Promise<readonly PushJob[]> => {
     const time = databaseClock.toDatabase(now);
-    // Jobs of one claim differ by the number behind the dot, so that no two jobs ever have the same.
-    const mine = random(12).toString('hex');
+    let mine = 0;
     let taken: readonly PushDocument[] = [];
     while (taken.length < limit) {
       const candidates = await jobs
@@ -50,6 +49,8 @@ export function createPushJobs({ jobs, tokens, databaseClock, random }: PushJobs
         .limit(limit - taken.length)
         .toArray();
       if (candidates.length === 0) break;
+      // One number for all jobs of a claim.
+      mine ||= await nextFence();
       // Each is taken as a whole or not at all: who comes second finds it no longer due.
       await jobs.updateMany({ _id: { $in: candidates.map(({ _id }) => _id) }, due: { $lte: time } }, [
         {
@@ -68,6 +69,7 @@ export function createPushJobs({ jobs, tokens, databaseClock, random }: PushJobs
         token: job._id,
         attempts: job.attempts,
         since: databaseClock.fromDatabase(job.since),
+        // The number behind the dot tells apart the jobs of one claim.
         claim: `${mine}.${index}`,
       }))
       .sort((one, other) => one.since - other.since);
@@ -105,7 +107,7 @@ export function createPushJobs({ jobs, tokens, databaseClock, random }: PushJobs
     },
 
     async settle({ token, attempts, claim: given }, outcome) {
-      const mine = { _id: token, claim: given.split('.', 1)[0] ?? '' };
+      const mine = { _id: token, claim: Number.parseInt(given, 10) };
       if (outcome.kind === 'gone') {
         const { deletedCount } = await jobs.deleteOne(mine);
         if (deletedCount === 0) return;
@@ -125,7 +127,7 @@ export function createPushJobs({ jobs, tokens, databaseClock, random }: PushJobs
           $set: {
             attempts: retry ? { $cond: ['$again', 0, attempts + 1] } : 0,
             due: retry ? { $cond: ['$again', againAt, databaseClock.toDatabase(outcome.at)] } : againAt,
-            claim: '',
+            claim: 0,
             again: false,
           },
         },
@@ -149,7 +151,7 @@ export function createPushJobs({ jobs, tokens, databaseClock, random }: PushJobs
  */
 function arrival(token: string, time: number): AnyBulkWriteOperation<PushDocument> {
   const isNew = { $eq: [{ $type: '$claim' }, 'missing'] };
-  const waits = { $eq: ['$claim', ''] };
+  const waits = { $eq: ['$claim', 0] };
   const set = {
     since: time,
     again: { $not: [{ $or: [isNew, waits] }] },
@@ -163,7 +165,7 @@ function arrival(token: string, time: number): AnyBulkWriteOperation<PushDocumen
       },
     },
     attempts: { $cond: [{ $or: [isNew, waits] }, 0, '$attempts'] },
-    claim: { $ifNull: ['$claim', ''] },
+    claim: { $ifNull: ['$claim', 0] },
   };
   return { updateOne: { filter: { _id: token }, update: [{ $set: set }], upsert: true } };
 }

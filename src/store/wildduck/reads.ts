@@ -2,6 +2,7 @@ import type { ObjectId } from 'mongodb';
 import { MAX_UIDS_AT_ONCE } from '../contract.ts';
 import type { Body, Message, Messages } from '../contract.ts';
 import type { Adopt } from './adopt.ts';
+import { openContent } from './content.ts';
 import type { Core } from './core.ts';
 import type { MailboxDocument, MessageDocument } from './documents.ts';
 import { objectId } from './ids.ts';
@@ -135,29 +136,15 @@ export function createReads(
     const [message] = await some(mailbox, { uid }, fields);
     if (!message?.teal) return undefined;
     const { size, teal, mimeTree } = message;
-    const head = teal.head?.buffer ?? Buffer.alloc(0);
-    const common = { size, headerSize: teal.headerSize };
-    if (!teal.file) {
-      const bytes = Buffer.concat([head, (teal.rest ?? mimeTree.body)?.buffer ?? Buffer.alloc(0)]);
-      return {
-        ...common,
-        read: async (start, end) => bytes.subarray(start, end),
-        [Symbol.asyncDispose]: async () => {},
-      };
-    }
-    const file = await core.files.open(teal.file);
-    // Expunged between the two looks.
-    if (!file) return undefined;
-    return {
-      ...common,
-      read: async (start, end) => {
-        const first = head.subarray(start, end);
-        const [from, to] = [Math.max(start - head.length, 0), Math.max(end - head.length, 0)];
-        const rest = await file.read(from, to);
-        return first.length === 0 ? rest : Buffer.concat([first, rest]);
-      },
-      [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
-    };
+    const rest = teal.rest ?? mimeTree.body;
+    return openContent(core, {
+      size,
+      headerSize: teal.headerSize,
+      ...(teal.head ? { head: teal.head.buffer } : {}),
+      ...(rest ? { rest: rest.buffer } : {}),
+      // Undefined where it is expunged between the two looks.
+      ...(teal.file ? { file: teal.file } : {}),
+    });
   }
 }
 

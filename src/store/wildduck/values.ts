@@ -50,7 +50,8 @@ export function createValues(values: Collection<ValueDocument>): Values {
     },
     list: async (prefix) => {
       const found = await values
-        .find({ _id: { $gte: prefix, $lt: `${prefix}\uffff` } })
+        // No text goes on above that in the order of UTF-8.
+        .find({ _id: { $gte: prefix, $lt: `${prefix}\u{10ffff}\u{10ffff}` } })
         .sort({ _id: 1 })
         .limit(MAX_VALUES_LISTED)
         .toArray();

@@ -105,7 +105,7 @@ describe('migration', () => {
     {
       using database = openForWriting(path);
       migrate(database, [...migrations, 'CREATE TABLE future (a INTEGER) STRICT']);
-      assert.throws(() => migrate(database), /written by a newer Teal \(schema 2, this one knows 1\)/);
+      assert.throws(() => migrate(database), /written by a newer Teal \(schema 3, this one knows 2\)/);
     }
     using other = openForWriting(join(directory, 'other.db'));
     other.exec('CREATE TABLE theirs (a)');

@@ -302,18 +302,36 @@ describe('the bus', () => {
     assert.deepEqual(modseqs(b.told), [1]);
   });
 
-  test('once a minute all that is followed is looked at, and a connection that does not answer is made anew', async () => {
-    const { database, hub, clock, b } = await world();
+  test('a connection that does not answer within seconds counts as none, and is made anew', async () => {
+    const { hub, clock, b } = await world();
+    clock.advance(2000);
+    await turn();
+    assert.equal(hub.subscribers[1]!.pings, 1);
+    assert.ok(b.bus.connected);
+    hub.subscribers[1]!.dead = true;
+    clock.advance(2000);
+    await turn();
+    assert.equal(hub.subscribers[1]!.pings, 2);
+    assert.equal(hub.subscribers[1]!.reconnects, 1);
+    assert.ok(!b.bus.connected);
+    hub.subscribers[1]!.dead = false;
+    hub.subscribers[1]!.ready();
+    await turn();
+    assert.ok(b.bus.connected);
+    clock.advance(2000);
+    await turn();
+    assert.equal(hub.subscribers[1]!.pings, 3);
+  });
+
+  test('once a minute all that is followed is looked at', async () => {
+    const { database, clock, b } = await world();
     await follow(b, database);
     database.write('exists');
-    hub.subscribers[1]!.dead = true;
     clock.advance(60_000);
     await turn();
     assert.deepEqual(modseqs(b.told), [1]);
-    assert.equal(hub.subscribers[1]!.pings, 1);
-    assert.equal(hub.subscribers[1]!.reconnects, 1);
     database.removed = true;
-    await clock.timersSet(2);
+    await clock.timersSet(4);
     clock.advance(60_000);
     await turn();
     assert.deepEqual(b.told.at(-1), { kind: 'mailbox-removed', account, mailbox: inbox });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import type { AccountId, Store, StoreOptions } from '../../../src/store/contract.ts';
 import { createDatabaseClock } from '../../../src/store/wildduck/database-clock.ts';
+import type { CounterDocument } from '../../../src/store/wildduck/documents.ts';
+import { createNextFence } from '../../../src/store/wildduck/fence.ts';
 import { createPushJobs } from '../../../src/store/wildduck/push-jobs.ts';
 import type { PushDocument } from '../../../src/store/wildduck/push-jobs.ts';
 import { createTokens } from '../../../src/store/wildduck/tokens.ts';
@@ -35,7 +36,8 @@ function createParts(
     accountExists,
     dropJobs: async (some) => void (await jobs.deleteMany({ _id: { $in: [...some] } })),
   });
-  const pushJobs = createPushJobs({ jobs, tokens, databaseClock, random: randomBytes });
+  const nextFence = createNextFence({ counters: database.collection<CounterDocument>('teal.counters') });
+  const pushJobs = createPushJobs({ jobs, tokens, databaseClock, nextFence });
   const values = createValues(database.collection<ValueDocument>('teal.values'));
   return { tokens, pushJobs, values };
 }

@@ -17,7 +17,7 @@ export function bodySize(body: NewBody): number {
   return body.kind === 'inline' ? body.bytes.byteLength : body.size;
 }
 
-/** Answers with the row's id. The first row of `message` that names it must come in the same transaction. */
+/** Answers with the row's id. The first row that names it, in a mailbox or the queue, must come in the same transaction. */
 export function insertBody(database: Database, body: NewBody): number {
   const header = body.kind === 'inline' ? body.bytes.subarray(0, body.headerSize) : (body.header ?? null);
   const text = body.kind === 'inline' ? body.bytes.subarray(body.headerSize) : null;
@@ -33,10 +33,11 @@ export function insertBody(database: Database, body: NewBody): number {
   return row.id;
 }
 
-/** Removes a body that no message names any more; its file goes after the commit. */
+/** Removes a body that no mailbox and nothing in the queue names any more; its file goes after the commit. */
 export function dropBodyIfUnused({ database, unlink }: Transaction, id: number): void {
-  // The rows themselves are the reference count (index message_body): there is no number that could drift.
+  // The rows themselves are the reference count (indexes message_body and queue_message_body): there is no number that could drift.
   if (database.get('SELECT 1 FROM message WHERE body = ? LIMIT 1', id)) return;
+  if (database.get('SELECT 1 FROM queue_message WHERE body = ? LIMIT 1', id)) return;
   const gone = database.get<{ file: string | null }>('DELETE FROM body WHERE id = ? RETURNING file', id);
   if (gone?.file) unlink.push(gone.file);
 }

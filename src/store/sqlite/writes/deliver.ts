@@ -1,5 +1,5 @@
 import { QUOTA_TRIM_ABOVE, QUOTA_TRIM_SPARES, QUOTA_TRIM_TO } from '../../contract.ts';
-import type { AccountId, Appended, DeliveryOutcome, MailboxId } from '../../contract.ts';
+import type { AccountId, Appended, DeliveryOutcome, MailboxId, Outgoing } from '../../contract.ts';
 import { pack, unpack } from '../flags.ts';
 import { accountId, mailboxId, rowOf } from '../ids.ts';
 import type { Transaction } from '../transaction.ts';
@@ -9,6 +9,7 @@ import { inboxRow, mailboxRow, nextUid } from './mailbox-counters.ts';
 import type { MailboxRow } from './mailbox-counters.ts';
 import { addUsed, insertMessage, removeMessages } from './messages.ts';
 import { pushTo } from './push-jobs.ts';
+import { putInQueue } from './queue.ts';
 
 export interface AcceptArguments {
   readonly now: number;
@@ -18,6 +19,7 @@ export interface AcceptArguments {
     readonly push: boolean;
     readonly flags: readonly string[];
   }[];
+  readonly outgoing?: Outgoing | undefined;
 }
 
 /** `kept` says whether a row names the body now; where none does, its file is the caller's to remove. */
@@ -26,7 +28,10 @@ export interface AcceptResult {
   readonly kept: boolean;
 }
 
-export function accept(transaction: Transaction, { now, body, deliveries }: AcceptArguments): AcceptResult {
+export function accept(
+  transaction: Transaction,
+  { now, body, deliveries, outgoing }: AcceptArguments,
+): AcceptResult {
   const { database } = transaction;
   const size = bodySize(body);
   let bodyId: number | undefined;
@@ -39,6 +44,7 @@ export function accept(transaction: Transaction, { now, body, deliveries }: Acce
     if (push) pushTo(transaction, inbox.account, now);
     return { kind: 'delivered', mailbox: mailboxId(inbox.id), ...placed };
   });
+  if (outgoing) putInQueue(transaction, (bodyId ??= insertBody(database, body)), outgoing, now);
   return { outcomes, kept: bodyId !== undefined };
 }
 

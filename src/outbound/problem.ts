@@ -1,0 +1,45 @@
+import type { Problem, RecipientOutcome } from './consignment.ts';
+import { replyText } from './reply.ts';
+import type { Reply } from './reply.ts';
+
+/** Characters of another's reply that are kept. */
+const MAX_REPLY_TEXT = 400;
+
+/** What stopped a consignment for all of its recipients that have no outcome yet. */
+export class Stopped extends Error {
+  override name = 'Stopped';
+  readonly outcome: 'deferred' | 'failed';
+  readonly problem: Problem;
+  /** Whether another host may do better: not where this one has answered, or may have taken the message. */
+  readonly tryNext: boolean;
+
+  constructor(outcome: 'deferred' | 'failed', problem: Problem, tryNext = false) {
+    super(problem.text);
+    this.outcome = outcome;
+    this.problem = problem;
+    this.tryNext = tryNext;
+  }
+}
+
+/** A refusal by `host`: 5yz is for ever, everything else may pass (RFC 5321 4.2.1). */
+export function refusedBy(
+  host: string,
+  reply: Reply,
+  doing: string,
+): RecipientOutcome & { problem: Problem } {
+  const failed = reply.code >= 500;
+  return {
+    kind: failed ? 'failed' : 'deferred',
+    problem: {
+      status: reply.status ?? (failed ? '5.0.0' : '4.0.0'),
+      host,
+      reply: replyText(reply).slice(0, MAX_REPLY_TEXT),
+      text: `${host} refused ${doing}`,
+    },
+  };
+}
+
+/** Something of ours, of the network or of DNS. */
+export function trouble(status: string, text: string, host?: string): Problem {
+  return { status, host, reply: undefined, text };
+}

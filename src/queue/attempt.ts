@@ -1,0 +1,161 @@
+import { pause, second, minute } from '../clock.ts';
+import type { Clock, Random } from '../clock.ts';
+import type { Undelivered } from '../message/dsn.ts';
+import type { Events } from '../observe/events.ts';
+import type { RecipientOutcome, SendOut } from '../outbound/consignment.ts';
+import { StoreUnavailable } from '../store/contract.ts';
+import type { Queue, QueueBatch, RowOutcome } from '../store/contract.ts';
+import type { Loader } from './loaded.ts';
+import { judgeOutcomes } from './outcome.ts';
+import type { Judged } from './outcome.ts';
+
+export interface AttemptParts {
+  readonly queue: Pick<Queue, 'settle'>;
+  readonly loader: Loader;
+  readonly send: SendOut;
+  readonly bounce: (undelivered: Undelivered) => Promise<void>;
+  readonly lifetime: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: Pick<Events, 'mailDelivered' | 'mailDeferred' | 'mailFailed' | 'fault'>;
+  readonly report: (error: unknown) => void;
+  /** Whether the relay is being stopped. */
+  readonly stopped: () => boolean;
+}
+
+/**
+ * One try: a batch from its claim to its settlement. Resolves with whether the destination answered; undefined where it
+ * was not asked. Never rejects but for a fault of ours.
+ */
+export type Attempt = (batch: QueueBatch, signal: AbortSignal) => Promise<boolean | undefined>;
+
+/** How long the store is asked again to keep what came of a try: within the lease (worker.ts), else it is done twice. */
+export const SETTLE_TIME = 3 * minute;
+const SHORT_WAIT = second;
+const LONGEST_WAIT = 8 * second;
+/** A bounce that cannot be kept is tried again with its recipient. */
+const BOUNCE_RETRY = minute;
+
+export function createAttempt(parts: AttemptParts): Attempt {
+  const { queue, loader, send, bounce, lifetime, clock, random, events, report, stopped } = parts;
+
+  /** A store that fails is asked again for a while: without settlement the message would be sent once more. */
+  const insist = async (act: () => Promise<void>): Promise<boolean> => {
+    const end = clock.now() + SETTLE_TIME;
+    for (let wait = SHORT_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
+      try {
+        await act();
+        return true;
+      } catch (error) {
+        report(error);
+        if (!(error instanceof StoreUnavailable) || stopped() || clock.now() + wait > end) return false;
+      }
+      // Not cut short by the shutdown: a last time is worth these seconds.
+      await pause(clock, wait, NEVER);
+    }
+  };
+
+  const outcomesOf = async (batch: QueueBatch, message: Buffer, signal: AbortSignal) => {
+    const { destination, sender, rows } = batch;
+    const recipients = rows.map(({ recipient }) => recipient);
+    try {
+      return await send({ destination, sender, recipients, message }, signal);
+    } catch (error) {
+      events.fault('outbound', error);
+      return recipients.map(() => deferred('a fault of this relay'));
+    }
+  };
+
+  /** Everything that follows from the outcomes, in this order: bounce, settlement, log. */
+  const settle = async (
+    batch: QueueBatch,
+    outcomes: readonly RecipientOutcome[],
+    { header, giveUpAfter }: { header: Buffer; giveUpAfter: number },
+  ) => {
+    const now = clock.now();
+    const judged = judgeOutcomes(batch, outcomes, {
+      now,
+      lifetime: giveUpAfter,
+      chance: random(1).readUInt8() / 256,
+      stopped: stopped(),
+    });
+    const kept = await tellSender(batch, judged, header);
+    const rows = kept ? judged.rows : putOff(judged, now + BOUNCE_RETRY);
+    if (await insist(() => queue.settle(batch, rows))) tell(batch, judged, now);
+  };
+
+  const tellSender = async (batch: QueueBatch, { bounced }: Judged, header: Buffer): Promise<boolean> => {
+    const { sender, queuedAt: acceptedAt } = batch;
+    // RFC 5321 4.5.5: a bounce is never bounced.
+    if (bounced.length === 0 || sender === '') return true;
+    const recipients = bounced.map(({ recipient }) => recipient);
+    return insist(() => bounce({ sender, header, acceptedAt, recipients }));
+  };
+
+  const tell = ({ destination, queuedAt }: QueueBatch, judged: Judged, now: number) => {
+    for (const via of ['mxdeliv', 'smtp'] as const) {
+      const count = judged.delivered.filter((one) => one.via === via).length;
+      if (count > 0) events.mailDelivered(count, via, now - queuedAt);
+    }
+    const [first] = judged.deferred;
+    if (first !== undefined) {
+      const { problem, attempts, at } = first;
+      events.mailDeferred(
+        destination,
+        judged.deferred.length,
+        problem.status,
+        problem.text,
+        attempts,
+        new Date(at),
+      );
+    }
+    const [failed] = judged.bounced;
+    if (failed !== undefined) {
+      const { status, text } = failed.recipient;
+      events.mailFailed(destination, judged.bounced.length, status, text);
+    }
+  };
+
+  return async (batch, signal) => {
+    const loaded = await loader.load(batch, signal).catch((error: unknown) => {
+      report(error);
+      return 'unreadable' as const;
+    });
+    if (loaded === 'gone') return undefined;
+    if (typeof loaded === 'string') {
+      // It is for the operator to mend, and nobody was asked: the rows are due again as ever, and none is given up.
+      const outcomes = batch.rows.map(() => deferred(OURS[loaded]));
+      await settle(batch, outcomes, { header: NO_HEADER, giveUpAfter: Infinity });
+      return undefined;
+    }
+    using held = loaded;
+    const outcomes = await outcomesOf(batch, held.message, signal);
+    await settle(batch, outcomes, { header: held.header, giveUpAfter: lifetime });
+    return stopped() ? undefined : outcomes.some(isAnswer);
+  };
+}
+
+/** The destination is there: it took a recipient, or refused it for good or for now. */
+function isAnswer(outcome: RecipientOutcome): boolean {
+  return outcome.kind !== 'deferred' || outcome.problem.reply !== undefined;
+}
+
+/** Rows whose bounce could not be kept are not done. */
+function putOff({ rows, bounced }: Judged, at: number): readonly RowOutcome[] {
+  const indexes = new Set(bounced.map(({ index }) => index));
+  return rows.map((row, index) =>
+    indexes.has(index) ? { kind: 'retry', at, reason: 'the bounce could not be kept' } : row,
+  );
+}
+
+function deferred(text: string): RecipientOutcome {
+  return { kind: 'deferred', problem: { status: '4.3.0', host: undefined, reply: undefined, text } };
+}
+
+const OURS = {
+  busy: 'too many large messages are on their way',
+  unreadable: 'this relay could not read or sign the message',
+} as const;
+
+const NO_HEADER = Buffer.alloc(0);
+const NEVER = new AbortController().signal;

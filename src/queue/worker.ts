@@ -1,0 +1,184 @@
+import { minute, second } from '../clock.ts';
+import type { Clock, Random, Timer } from '../clock.ts';
+import type { Signer } from '../dkim/signer.ts';
+import type { Undelivered } from '../message/dsn.ts';
+import type { Events } from '../observe/events.ts';
+import type { SendOut } from '../outbound/consignment.ts';
+import { StoreUnavailable } from '../store/contract.ts';
+import type { Queue, QueueBatch, Store } from '../store/contract.ts';
+import { createAttempt } from './attempt.ts';
+import { createDestinations } from './destinations.ts';
+import { createLoader } from './loaded.ts';
+
+export interface QueueParts {
+  readonly store: Pick<Store, 'queue'>;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Calls its listener whenever a row came into the queue; answers with what ends that (notify/changes.ts). */
+  readonly onQueue: (listener: () => void) => () => void;
+  readonly signer: Signer;
+  readonly send: SendOut;
+  /**
+   * Tells the sender what failed; what it tells is durable when it resolves. Never called for the null sender. Rejects
+   * as the store does.
+   */
+  readonly bounce: (undelivered: Undelivered) => Promise<void>;
+  /** maximal_queue_lifetime in milliseconds. */
+  readonly lifetime: number;
+  /** Bytes of large messages in memory at once, see loaded.ts. */
+  readonly memory: number;
+  readonly events: Pick<
+    Events,
+    'mailDelivered' | 'mailDeferred' | 'mailFailed' | 'storeUnavailable' | 'fault'
+  >;
+  /** Tries at once over all destinations; SLOTS unless said. */
+  readonly slots?: number;
+}
+
+/** With small messages in all of them they hold 64 MB. */
+export const SLOTS = 256;
+/** Recipients in one try: RFC 5321 4.5.3.1.8 lets a server take no more, and so does /mxdeliv (relay.md 3). */
+export const ROWS_PER_BATCH = 100;
+/** After this a try is cut off, whatever it is at: RFC 5321 4.5.3.2.6 gives the end of DATA ten minutes alone. */
+export const ATTEMPT_TIME = 15 * minute;
+/** A claim outlives its try and what follows it: bounce and settlement. */
+export const LEASE = ATTEMPT_TIME + 5 * minute;
+/** Batches fetched at once. */
+const MAX_CLAIMED_AT_ONCE = 32;
+/** Between two looks where the store says "due" but gives nothing, and after its first failure. */
+const SHORT_WAIT = second;
+/** After more failures: mail is late by this at most when the store is back. */
+const LONGEST_STORE_WAIT = 8 * second;
+/** Rows left behind by another process of the cluster are found without a word of the bus. */
+const LONGEST_WAIT = minute;
+
+/**
+ * Brings what is in the queue to other relays: woken by the commit that puts a row there, and by the time at which one
+ * is due. A destination has a few tries at once and no more, so that a slow or dead one delays no other; those that
+ * failed the last time share half of the slots. Rows live in the store: what is not settled at the end is tried again.
+ */
+export function createQueue(parts: QueueParts): AsyncDisposable {
+  const { store, clock, onQueue, events, slots = SLOTS } = parts;
+  const { queue } = store;
+  const destinations = createDestinations(slots);
+  /** The tries under way; aborting one gives back what it has not brought away. */
+  const tries = new Set<AbortController>();
+  /** All that must have ended before the store may be closed. */
+  const unfinished = new Set<Promise<void>>();
+  let ended = false;
+  let looking = false;
+  let lookAgain = false;
+  let timer: Timer | undefined;
+  let storeFailures = 0;
+
+  const report = (error: unknown) => {
+    if (error instanceof StoreUnavailable) events.storeUnavailable(error);
+    else events.fault('queue', error);
+  };
+  const attempt = createAttempt({
+    ...parts,
+    queue,
+    loader: createLoader({ queue, signer: parts.signer, memory: parts.memory }),
+    report,
+    stopped: () => ended,
+  });
+
+  const track = (work: Promise<void>) => {
+    const ending = work.finally(() => unfinished.delete(ending));
+    unfinished.add(ending);
+  };
+
+  /** Something happened that may have brought a row or freed a slot. Where the store fails, its timer sets the pace. */
+  const wake = () => {
+    if (storeFailures === 0) look();
+  };
+
+  /** Looks for due rows now, or once more when a look is under way: never two at once. */
+  const look = () => {
+    if (ended) return;
+    if (looking) {
+      lookAgain = true;
+      return;
+    }
+    looking = true;
+    lookAgain = false;
+    timer?.[Symbol.dispose]();
+    timer = undefined;
+    track(
+      lookOnce()
+        .then((wait) => {
+          storeFailures = 0;
+          return wait;
+        }, storeFailed)
+        .then((wait) => {
+          looking = false;
+          if (ended) return;
+          timer = clock.after(wait, look);
+          if (lookAgain) wake();
+        }),
+    );
+  };
+
+  /** Starts what can be started; answers with how long nothing more is to be done unless something happens. */
+  const lookOnce = async (): Promise<number> => {
+    while (!ended) {
+      const free = slots - tries.size;
+      // The end of a try looks again.
+      if (free <= 0) return LONGEST_WAIT;
+      const batches = await claim(free);
+      for (const batch of batches) start(batch);
+      if (batches.length > 0) continue;
+      const wait = ((await queue.nextDue(destinations.atBound())) ?? Infinity) - clock.now();
+      return wait > 0 ? Math.min(wait, LONGEST_WAIT) : SHORT_WAIT;
+    }
+    return LONGEST_WAIT;
+  };
+
+  const claim = (free: number): ReturnType<Queue['claim']> =>
+    queue.claim(clock.now(), {
+      limit: Math.min(free, MAX_CLAIMED_AT_ONCE, destinations.room()),
+      perDestination: destinations.leastRoom(),
+      rowsPerBatch: ROWS_PER_BATCH,
+      leaseMs: LEASE,
+      except: destinations.atBound(),
+    });
+
+  const storeFailed = (error: unknown): number => {
+    report(error);
+    return Math.min(SHORT_WAIT * 2 ** storeFailures++, LONGEST_STORE_WAIT);
+  };
+
+  const start = (batch: QueueBatch) => {
+    const cut = new AbortController();
+    tries.add(cut);
+    destinations.began(batch.destination);
+    if (ended) cut.abort('shutting down');
+    const timeout = clock.after(ATTEMPT_TIME, () => cut.abort('time-out'));
+    const over = (reached: boolean | undefined) => {
+      timeout[Symbol.dispose]();
+      tries.delete(cut);
+      destinations.ended(batch.destination, reached);
+      wake();
+    };
+    track(
+      attempt(batch, cut.signal).then(over, (error: unknown) => {
+        report(error);
+        over(undefined);
+      }),
+    );
+  };
+
+  const stopListening = onQueue(wake);
+  look();
+
+  return {
+    /** Claims nothing more, cuts off what is under way (to be tried again) and resolves when all is settled. */
+    async [Symbol.asyncDispose]() {
+      ended = true;
+      stopListening();
+      timer?.[Symbol.dispose]();
+      for (const cut of tries) cut.abort('shutting down');
+      while (unfinished.size > 0) await Promise.all(unfinished);
+    },
+  };
+}

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SLOTS } from '../../src/queue/worker.ts';
+import { MAX_FAILING, PER_DESTINATION, createDestinations } from '../../src/queue/destinations.ts';
+import { MAX_EXCEPT } from '../../src/store/contract.ts';
+
+test('a destination has so many tries at once and no more', () => {
+  const destinations = createDestinations(100);
+  for (let left = PER_DESTINATION; left > 0; left--) {
+    assert.equal(destinations.leastRoom(), left);
+    assert.deepEqual(destinations.atBound(), []);
+    destinations.began('a.test');
+  }
+  assert.deepEqual(destinations.atBound(), ['a.test']);
+  assert.equal(destinations.leastRoom(), PER_DESTINATION, 'others have all');
+  destinations.ended('a.test', true);
+  assert.deepEqual(destinations.atBound(), []);
+});
+
+test('one that failed has one at a time until it answers', () => {
+  const destinations = createDestinations(100);
+  destinations.began('dead.test');
+  destinations.ended('dead.test', false);
+  assert.equal(destinations.leastRoom(), 1);
+  destinations.began('dead.test');
+  assert.deepEqual(destinations.atBound(), ['dead.test']);
+  destinations.ended('dead.test', undefined);
+  assert.equal(destinations.leastRoom(), 1, 'it was not asked');
+  destinations.began('dead.test');
+  destinations.ended('dead.test', true);
+  assert.equal(destinations.leastRoom(), PER_DESTINATION);
+});
+
+test('those that failed share half of the slots', () => {
+  const destinations = createDestinations(4);
+  for (const name of ['a.test', 'b.test', 'c.test']) {
+    destinations.began(name);
+    destinations.ended(name, false);
+  }
+  assert.equal(destinations.room(), 2);
+  destinations.began('a.test');
+  assert.equal(destinations.room(), 1);
+  destinations.began('b.test');
+  assert.deepEqual(destinations.atBound().toSorted(), ['a.test', 'b.test', 'c.test']);
+  assert.equal(destinations.room(), 4, 'all that is left is for others');
+});
+
+test('what is remembered has a bound, and fits into one question to the store', () => {
+  const destinations = createDestinations(SLOTS);
+  for (let n = 0; n < 2 * MAX_FAILING; n++) {
+    destinations.began(`d${n}.test`);
+    destinations.ended(`d${n}.test`, false);
+  }
+  for (let n = 0; n < SLOTS / 2; n++) destinations.began(`d${2 * MAX_FAILING - 1 - n}.test`);
+  assert.equal(destinations.atBound().length, MAX_FAILING);
+  assert.ok(SLOTS + MAX_FAILING <= MAX_EXCEPT);
+});
