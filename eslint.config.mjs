@@ -2,7 +2,7 @@ import tseslint from 'typescript-eslint';
 
 // No `any`, no promise left alone, nothing deprecated; style is prettier's business.
 export default tseslint.config(
-  { ignores: ['node_modules/', 'data/', 'eslint.config.mjs', 'bin/'] },
+  { ignores: ['node_modules/', 'data/', 'eslint.config.mjs', 'bin/', 'docker/'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

@@ -7,6 +7,8 @@ import type { CoreVersion } from './delta-chat.ts';
 const programs = {
   'python3-dkim': () => spawnSync('python3', ['-c', 'import dkim'], { env: systemPython() }).status === 0,
   opendkim: () => existsSync('/usr/sbin/opendkim'),
+  // It changes its user, so only root can start it.
+  'postfix (as root)': () => process.getuid?.() === 0 && existsSync('/usr/sbin/postfix'),
   swaks: () => existsSync('/usr/bin/swaks'),
   mbsync: () => existsSync('/usr/bin/mbsync'),
   'MongoDB and Redis (MONGODB_URL, REDIS_URL)': () =>
