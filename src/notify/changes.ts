@@ -13,7 +13,7 @@ export interface Changes {
   /** Calls `listener` whenever a push job came to be; otherwise as `subscribe`. */
   onPush(listener: () => void): () => void;
   /** Calls `listener` whenever a row came into the queue; otherwise as `subscribe`. */
-  onQueue(listener: () => void): () => void;
+  readonly onQueue: (listener: () => void) => () => void;
 }
 
 /**
