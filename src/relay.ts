@@ -24,6 +24,7 @@ import type { Addresses } from './http/addresses.ts';
 import { createWeb } from './http/web.ts';
 import type { WebParts } from './http/web.ts';
 import { createImap } from './imap/listener.ts';
+import { createAddressList } from './limits/address-list.ts';
 import { createAdmission } from './limits/admission.ts';
 import { createByteBudget } from './limits/byte-budget.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
@@ -328,7 +329,8 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
 
   // ---- who listens: last, when all that they need is there ---------------------------------------------------------
   const host = hostOf(settings);
-  const common = { host, certificate, byteBudget: budgetOfSenders, events, clock, random };
+  const proxies = createAddressList(settings.proxy_protocol_from);
+  const common = { host, proxies, certificate, byteBudget: budgetOfSenders, events, clock, random };
   const smtp = { ...common, domain: mailDomain, maxMessageSize: settings.max_message_size };
   const inbound = (port: number) =>
     createInbound({
@@ -394,7 +396,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   };
 
   // ---- the web -----------------------------------------------------------------------------------------------------
-  const webOptions = { host, events, clock };
+  const webOptions = { host, proxies, events, clock };
   let https: { readonly port: number } | undefined;
   const addresses: Addresses = {
     host: mailDomain,
