@@ -42,24 +42,6 @@ export const table = {
       'square brackets. It cannot be changed once there is data.',
   }),
 
-  tls_unverified_domains: setting({
-    group: 'federation',
-    type: domainList,
-    default: '',
-    text:
-      'Domains whose mail servers need no valid certificate when mail is sent to them: it is encrypted all the same. ' +
-      'That holds for names that start with an underscore and for addresses in any case.',
-  }),
-  mta_sts: setting({
-    group: 'federation',
-    type: oneOf('report', 'enforce', 'off'),
-    default: 'report',
-    text:
-      'What becomes of the MTA-STS policy of a domain that mail is sent to. report: where DNS names a mail server ' +
-      'that the policy does not, the log tells. enforce: such a server gets no mail. off: nobody is asked for a ' +
-      'policy. A valid certificate is asked for in any case.',
-  }),
-
   dkim_selector_rsa: setting({
     group: 'domain',
     type: dkimSelector,
@@ -75,14 +57,6 @@ export const table = {
     text: 'The same for the Ed25519 key, which signs beside the RSA key.',
   }),
 
-  maximal_queue_lifetime: setting({
-    group: 'federation',
-    type: wholeNumber(1, 30, 'days'),
-    default: '2',
-    text:
-      'Days for which mail to another relay is tried again while that does not take it. Then its sender gets it back ' +
-      'as not delivered.',
-  }),
   max_user_send_per_minute: setting({
     group: 'accounts',
     type: wholeNumber(1, 100_000),
@@ -249,6 +223,32 @@ export const table = {
     default: '',
     aliases: ['ACME_EMAIL'],
     text: 'Where the certificate authority may write to about the certificates of this relay.',
+  }),
+
+  tls_unverified_domains: setting({
+    group: 'federation',
+    type: domainList,
+    default: '',
+    text:
+      'Domains whose mail servers need no valid certificate when mail is sent to them: it is encrypted all the same. ' +
+      'That holds for names that start with an underscore and for addresses in any case.',
+  }),
+  mta_sts: setting({
+    group: 'federation',
+    type: oneOf('report', 'enforce', 'off'),
+    default: 'report',
+    text:
+      'What becomes of the MTA-STS policy of a domain that mail is sent to. report: where DNS names a mail server ' +
+      'that the policy does not, the log tells. enforce: such a server gets no mail. off: nobody is asked for a ' +
+      'policy. A valid certificate is asked for in any case.',
+  }),
+  maximal_queue_lifetime: setting({
+    group: 'federation',
+    type: wholeNumber(1, 30, 'days'),
+    default: '2',
+    text:
+      'Days for which mail to another relay is tried again while that does not take it. Then its sender gets it back ' +
+      'as not delivered.',
   }),
 
   listen_address: optionalSetting({

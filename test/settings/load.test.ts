@@ -71,6 +71,9 @@ test('without file and environment everything is as upstream has it, and there i
     acme_directory: 'https://acme-v02.api.letsencrypt.org/directory',
     acme_terms_agreed: true,
     acme_email: '',
+    tls_unverified_domains: [],
+    mta_sts: 'report',
+    maximal_queue_lifetime: 2,
     listen_address: undefined,
     disable_ipv6: false,
     smtp_port: 25,
@@ -93,6 +96,7 @@ test('without file and environment everything is as upstream has it, and there i
     log_level: 'info',
     www_folder: '',
     iroh_relay: undefined,
+    iroh_upstream: undefined,
     privacy_postal: '',
     privacy_mail: '',
     privacy_pdo: '',
@@ -294,11 +298,11 @@ describe('the environment', () => {
 describe('notes', () => {
   test('say what has no effect yet, where it is other than the default', () => {
     const { notes } = load(
-      '[params]\ndelete_mails_after = 20\ndelete_large_after = 8\nprivacy_pdo =\niroh_relay =\n',
+      '[params]\ndelete_mails_after = 20\ndelete_large_after = 8\nprivacy_pdo =\ndelete_inactive_users_after = 30\n',
     );
     assert.deepEqual(notes, [
       'config/chatmail.ini:3: delete_large_after has no effect in this version, it is read and checked only',
-      'config/chatmail.ini:5: iroh_relay has no effect in this version, it is read and checked only',
+      'config/chatmail.ini:5: delete_inactive_users_after has no effect in this version, it is read and checked only',
     ]);
   });
 
