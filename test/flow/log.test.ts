@@ -120,7 +120,14 @@ test('the log says what happened and never who wrote what from where: no content
   const told = new Set(lines.map((line) => (JSON.parse(line) as { event: string }).event));
   for (const event of [
     ...['account-created', 'logged-in', 'login-refused', 'message-submitted', 'message-received'],
-    ...['message-refused', 'recipient-dropped', 'bounce-sent', 'push-failed', 'token-dropped', 'session-failed'],
+    ...[
+      'message-refused',
+      'recipient-dropped',
+      'bounce-sent',
+      'push-failed',
+      'token-dropped',
+      'session-failed',
+    ],
   ]) {
     assert.ok(told.has(event), `${event} was told: ${[...told].join(' ')}`);
   }
