@@ -56,6 +56,7 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
   const connections = createConnections({ ...parts, service: 'https' });
   /** By what http knows, a TLS socket or a session of HTTP/2, the connection that was admitted. */
   const rawOf = new WeakMap<Socket | Http2Session, Socket>();
+  const placeOf = new WeakMap<Socket, Place>();
   let contexts = contextsOf(certificate.pair);
   const stopFollowing = certificate.onReplace((pair) => {
     contexts = contextsOf(pair);
@@ -65,6 +66,8 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
     const raw = rawOf.get(request.socket);
     if (raw) connections.request(raw, request, response);
   });
+  // It lasts for as long as both sides want, and iroh.ts has limits of its own.
+  web.http1.on('upgrade', (_request, socket: Socket) => placeOf.get(socket)?.leave());
   web.http2.on('request', (request, response) => {
     const raw = request.stream.session && rawOf.get(request.stream.session);
     if (raw) connections.request(raw, request, response);
@@ -102,6 +105,7 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
           return;
         }
         rawOf.set(tls, socket);
+        placeOf.set(tls, place);
         web.http1.emit('connection', tls);
         return;
       }
