@@ -221,7 +221,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     perHour === 0
       ? undefined
       : createRateLimit({ perMinute: perHour / 60, burst: perHour, maxKeys: MAX_RATE_LIMITED, clock });
-  const { mayCreate, mayOffer } = createRegistration({
+  const { mayCreate, ...whoMay } = createRegistration({
     dataDir: settings.data_dir,
     mode: settings.registration,
     refuseAutomatic: settings.refuse_automatic_accounts,
@@ -236,7 +236,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       machineReadings(settings.data_dir),
     ),
   });
-  const newAccounts = createNewAccounts({ store, random, events, domain, rules, mayOffer });
+  const newAccounts = createNewAccounts({ store, clock, random, events, domain, rules, ...whoMay });
   const login = createLogin({
     store,
     clock,

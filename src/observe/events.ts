@@ -60,6 +60,8 @@ export function createEvents(log: Log) {
     loginRefused: (reason: string) => log.info({ event: 'login-refused', reason }),
     /** More logins at once than we hash passwords for; `unavailable` was the answer. */
     loginUnavailable: (reason: string) => log.warn({ event: 'login-unavailable', reason }),
+    /** `/new` made no account for whoever asked with a token, or without one where it takes one. */
+    signUpRefused: (reason: string) => log.info({ event: 'sign-up-refused', reason }),
     accountCreated: (address: string) => log.info({ event: 'account-created', address }),
     messageReceived: (session: string, size: number, recipients: number) =>
       log.info({ event: 'message-received', session, size, recipients }),

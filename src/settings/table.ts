@@ -132,11 +132,11 @@ export const table = {
 
   registration: setting({
     group: 'accounts',
-    type: oneOf('open', 'closed'),
+    type: oneOf('open', 'closed', 'token'),
     default: 'open',
     text:
-      'open: whoever comes gets an account. closed: nobody does. Accounts that exist go on working. ' +
-      'While there is a file named nocreate in data_dir, registration is closed, too; that acts at once.',
+      'open: whoever comes gets an account. closed: nobody does. token: who has an invitation, which `teal token add` ' +
+      'makes (docs/registration.md). Accounts that exist go on working. While there is a file named nocreate in data_dir, registration is closed, too; that acts at once.',
   }),
   refuse_automatic_accounts: setting({
     group: 'accounts',
