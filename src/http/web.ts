@@ -3,6 +3,7 @@ import type { Http2Server } from 'node:http2';
 import type { NewAccounts } from '../accounts/new-account.ts';
 import type { Events } from '../observe/events.ts';
 import type { Addresses } from './addresses.ts';
+import type { Iroh } from './iroh.ts';
 import { discoveryRoutes } from './routes/discovery.ts';
 import { mxdelivRoutes } from './routes/mxdeliv.ts';
 import type { MxdelivParts } from './routes/mxdeliv.ts';
@@ -21,6 +22,8 @@ export interface WebParts {
   readonly wwwFolder: string;
   readonly facts: SiteFacts;
   readonly mxdeliv: MxdelivParts;
+  /** Undefined where there is no iroh relay behind this one. */
+  readonly iroh: Iroh | undefined;
 }
 
 /** All that is reached by HTTPS. */
@@ -31,8 +34,8 @@ export interface Web extends AsyncDisposable {
 }
 
 export async function createWeb(parts: WebParts): Promise<Web> {
-  const { addresses, events } = parts;
-  const { app, http2 } = createWebApp({ domain: addresses.host, events });
+  const { addresses, events, iroh } = parts;
+  const { app, http2 } = createWebApp({ domain: addresses.host, events, iroh });
   discoveryRoutes(app, addresses);
   const source = pageSource(parts.wwwFolder);
   const site = createSite({ ...parts, source });

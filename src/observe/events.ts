@@ -52,6 +52,9 @@ export function createEvents(log: Log) {
     /** A session was turned away or ended by us. */
     sessionRefused: (service: Service, session: string, refusal: Refusal) =>
       log.info({ event: 'session-refused', service, session, code: refusal.code, detail: refusal.detail }),
+    /** A machine of proxy_protocol_from did not say first for whom it speaks; `connections` since the last such line. */
+    proxyHeaderRefused: (service: Service, reason: string, connections: number) =>
+      log.warn({ event: 'proxy-header-refused', service, reason, connections }),
     /** The peer, or the network, broke the session. Ordinary; kept for finding faults. */
     sessionFailed: (service: Service, session: string, error: Error) =>
       log.debug({ event: 'session-failed', service, session, reason: error.message }),
