@@ -26,6 +26,7 @@ import { createIroh } from './http/iroh.ts';
 import { createWeb } from './http/web.ts';
 import type { WebParts } from './http/web.ts';
 import { createImap } from './imap/listener.ts';
+import { createAddressList } from './limits/address-list.ts';
 import { createAdmission } from './limits/admission.ts';
 import { createByteBudget } from './limits/byte-budget.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
@@ -225,7 +226,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     perHour === 0
       ? undefined
       : createRateLimit({ perMinute: perHour / 60, burst: perHour, maxKeys: MAX_RATE_LIMITED, clock });
-  const { mayCreate, mayOffer } = createRegistration({
+  const { mayCreate, ...whoMay } = createRegistration({
     dataDir: settings.data_dir,
     mode: settings.registration,
     refuseAutomatic: settings.refuse_automatic_accounts,
@@ -240,7 +241,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       machineReadings(settings.data_dir),
     ),
   });
-  const newAccounts = createNewAccounts({ store, random, events, domain, rules, mayOffer });
+  const newAccounts = createNewAccounts({ store, clock, random, events, domain, rules, ...whoMay });
   const login = createLogin({
     store,
     clock,
@@ -344,7 +345,8 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
 
   // ---- who listens: last, when all that they need is there ---------------------------------------------------------
   const host = hostOf(settings);
-  const common = { host, certificate, byteBudget: budgetOfSenders, events, clock, random };
+  const proxies = createAddressList(settings.proxy_protocol_from);
+  const common = { host, proxies, certificate, byteBudget: budgetOfSenders, events, clock, random };
   const smtp = { ...common, domain: mailDomain, maxMessageSize: settings.max_message_size };
   const inbound = (port: number) =>
     createInbound({
@@ -418,7 +420,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   };
 
   // ---- the web -----------------------------------------------------------------------------------------------------
-  const webOptions = { host, events, clock };
+  const webOptions = { host, proxies, events, clock };
   if (settings.https_port !== undefined) {
     const mxdeliv = {
       take: receive,

@@ -1,13 +1,13 @@
 import { constants } from 'node:crypto';
-import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { Http2Server, Http2Session } from 'node:http2';
-import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { TLSSocket, createSecureContext } from 'node:tls';
 import type { SecureContext } from 'node:tls';
 import type { Clock } from '../clock.ts';
+import type { AddressList } from '../limits/address-list.ts';
 import type { Admission } from '../limits/admission.ts';
+import { openTcpPort } from '../limits/tcp-port.ts';
 import type { Events } from '../observe/events.ts';
 import type { Certificate, KeyPair } from '../tls/certificate.ts';
 import { readClientHello } from './client-hello.ts';
@@ -16,15 +16,17 @@ import { createConnections } from './connections.ts';
 import type { Place } from './connections.ts';
 import type { Listener } from './listener.ts';
 
-/** Serves a connection whose TLS is done. */
+/** Serves a connection whose TLS is done; `peer` is the client's network address. */
 export interface TakesTls {
-  serve(socket: TLSSocket): void;
+  serve(socket: TLSSocket, peer: string): void;
 }
 
 export interface HttpsParts {
   readonly host: string;
   /** 0 binds any free port. */
   readonly port: number;
+  /** Whose connections begin with a PROXY header. */
+  readonly proxies?: AddressList;
   readonly certificate: Certificate;
   /** Neither listens itself: they get the connections that want HTTP. */
   readonly web: { readonly http1: Server; readonly http2: Http2Server };
@@ -72,18 +74,18 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
   });
   web.http2.on('sessionError', (error) => events.sessionFailed('https', '-', error));
 
-  function accept(socket: Socket): void {
-    const place = connections.admit(socket);
+  function accept(socket: Socket, peer: string): void {
+    const place = connections.admit(socket, peer);
     if (!place) return;
     readHello(socket, (hello) => {
-      secure(socket, place, hello).catch((error: unknown) => {
+      secure(socket, peer, place, hello).catch((error: unknown) => {
         events.fault('https', error);
         socket.destroy();
       });
     });
   }
 
-  async function secure(socket: Socket, place: Place, hello: ClientHello): Promise<void> {
+  async function secure(socket: Socket, peer: string, place: Place, hello: ClientHello): Promise<void> {
     const to = destinationOf(hello.protocols);
     const chosen = to === 'challenge' ? await contextOfChallenge(hello) : contextFor(to);
     if (!chosen) return void socket.destroy();
@@ -97,6 +99,8 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
     tls.once('secure', () => {
       if (to === 'challenge') return void tls.end();
       if (to === 'web') {
+        // Routes ask the socket who is there, and it may know a proxy alone.
+        Object.defineProperty(tls, 'remoteAddress', { value: peer });
         if (tls.alpnProtocol === 'h2') {
           // Emitted while the connection is handed over, before anything is read of it.
           web.http2.once('session', (session) => rawOf.set(session, socket));
@@ -112,7 +116,7 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
       }
       // Mail counts its own connections and has limits of its own.
       place.leave();
-      parts[to].serve(tls);
+      parts[to].serve(tls, peer);
     });
   }
 
@@ -126,24 +130,19 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
     return pair && { secureContext: contextsOf(pair).web, ALPNProtocols: [ACME_TLS] };
   };
 
-  // client.md 2.8: without noDelay each answer may wait 40 ms for the peer's acknowledgement.
-  const tcp = createServer({ noDelay: true, keepAlive: true }, accept);
-  tcp.listen(parts.port, parts.host);
-  try {
-    await once(tcp, 'listening');
-  } catch (error) {
-    stopFollowing();
-    throw error;
-  }
-  tcp.on('error', (error) => events.fault('https listener', error));
-  const address = tcp.address();
+  const tcp = await openTcpPort({ ...parts, service: 'https', keepAlive: true, take: accept }).catch(
+    (error: unknown) => {
+      stopFollowing();
+      throw error;
+    },
+  );
 
   return {
-    port: address !== null && typeof address === 'object' ? address.port : parts.port,
+    port: tcp.port,
     async [Symbol.asyncDispose]() {
       stopFollowing();
       // Not waited for: it ends with the last connection, and mail that came here is disposed of with its own listener.
-      tcp.close();
+      void tcp.close();
       connections.destroyAll();
     },
   };

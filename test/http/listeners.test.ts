@@ -40,7 +40,7 @@ describe('port 443', () => {
   });
   const http2 = createHttp2Server();
   const mail = (name: string) => ({
-    serve: (socket: TLSSocket) => void socket.end(`${name} ${socket.getProtocol()} ${socket.remoteAddress}`),
+    serve: (socket: TLSSocket, peer: string) => void socket.end(`${name} ${socket.getProtocol()} ${peer}`),
   });
   let certificate: Certificate;
   let challenge: KeyPair;
