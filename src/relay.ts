@@ -20,10 +20,13 @@ import type { tasks } from './heavy.ts';
 import { createHealth } from './http/health.ts';
 import { createHttp } from './http/http-listener.ts';
 import { createHttps } from './http/https-listener.ts';
+import { originOf } from './http/addresses.ts';
 import type { Addresses } from './http/addresses.ts';
+import { createIroh } from './http/iroh.ts';
 import { createWeb } from './http/web.ts';
 import type { WebParts } from './http/web.ts';
 import { createImap } from './imap/listener.ts';
+import { createAddressList } from './limits/address-list.ts';
 import { createAdmission } from './limits/admission.ts';
 import { createByteBudget } from './limits/byte-budget.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
@@ -127,6 +130,8 @@ const MESSAGES_IN_MEMORY = 4;
 const MESSAGES_OF_A_PEER = 2;
 /** On 80 and 443 each; a request takes milliseconds, so this many are a flood already. */
 const MAX_WEB_CONNECTIONS = 2000;
+/** Apps in chats that are open on some device; each costs two sockets. */
+const MAX_IROH_CONNECTIONS = 5000;
 /** Accounts whose sending is remembered for the rate limits. */
 const MAX_RATE_LIMITED = 100_000;
 
@@ -221,7 +226,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     perHour === 0
       ? undefined
       : createRateLimit({ perMinute: perHour / 60, burst: perHour, maxKeys: MAX_RATE_LIMITED, clock });
-  const { mayCreate, mayOffer } = createRegistration({
+  const { mayCreate, ...whoMay } = createRegistration({
     dataDir: settings.data_dir,
     mode: settings.registration,
     refuseAutomatic: settings.refuse_automatic_accounts,
@@ -236,7 +241,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       machineReadings(settings.data_dir),
     ),
   });
-  const newAccounts = createNewAccounts({ store, random, events, domain, rules, mayOffer });
+  const newAccounts = createNewAccounts({ store, clock, random, events, domain, rules, ...whoMay });
   const login = createLogin({
     store,
     clock,
@@ -326,9 +331,22 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     }),
   );
 
+  const iroh =
+    settings.iroh_upstream === undefined || settings.https_port === undefined
+      ? undefined
+      : scope.use(
+          createIroh({
+            upstream: new URL(settings.iroh_upstream),
+            admission: admissionOf(MAX_IROH_CONNECTIONS),
+            clock,
+            events,
+          }),
+        );
+
   // ---- who listens: last, when all that they need is there ---------------------------------------------------------
   const host = hostOf(settings);
-  const common = { host, certificate, byteBudget: budgetOfSenders, events, clock, random };
+  const proxies = createAddressList(settings.proxy_protocol_from);
+  const common = { host, proxies, certificate, byteBudget: budgetOfSenders, events, clock, random };
   const smtp = { ...common, domain: mailDomain, maxMessageSize: settings.max_message_size };
   const inbound = (port: number) =>
     createInbound({
@@ -349,6 +367,13 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       login,
       rateLimits,
     });
+  let https: { readonly port: number } | undefined;
+  const addresses: Addresses = {
+    host: mailDomain,
+    isIpv4: kindOfMailDomain(mailDomain) === 'ipv4',
+    certificateIsPublic: () => isPublic(certificate.pair),
+    ports: () => ({ ...mailPorts, https_port: https?.port ?? 443 }),
+  };
   const imapAdmission = admissionOf(settings.max_imap_connections);
   const imap = (mode: 'implicit' | 'starttls') => (port: number) =>
     createImap({
@@ -365,6 +390,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
         maxMessageSize: settings.max_message_size,
         compress: settings.imap_compress,
         ...(settings.privacy_mail ? { adminUri: `mailto:${settings.privacy_mail}` } : {}),
+        irohRelay: () => settings.iroh_relay ?? (iroh && originOf(addresses)),
       },
     });
   const listeners: AsyncDisposable[] = [];
@@ -394,14 +420,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   };
 
   // ---- the web -----------------------------------------------------------------------------------------------------
-  const webOptions = { host, events, clock };
-  let https: { readonly port: number } | undefined;
-  const addresses: Addresses = {
-    host: mailDomain,
-    isIpv4: kindOfMailDomain(mailDomain) === 'ipv4',
-    certificateIsPublic: () => isPublic(certificate.pair),
-    ports: () => ({ ...mailPorts, https_port: https?.port ?? 443 }),
-  };
+  const webOptions = { host, proxies, events, clock };
   if (settings.https_port !== undefined) {
     const mxdeliv = {
       take: receive,
@@ -413,7 +432,9 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       clock,
       random,
     };
-    const web = scope.use(await createWeb({ addresses, newAccounts, events, mxdeliv, ...siteOf(settings) }));
+    const web = scope.use(
+      await createWeb({ addresses, newAccounts, events, mxdeliv, iroh, ...siteOf(settings) }),
+    );
     https = await listen('https_port', (port) =>
       createHttps({
         ...webOptions,

@@ -1,11 +1,20 @@
 import { existsSync } from 'node:fs';
 import type { Clock, Random } from './clock.ts';
-import type { MoveSource, MoveTarget, OnChange, Queue, Store, Values } from './store/contract.ts';
+import type {
+  MoveSource,
+  MoveTarget,
+  OnChange,
+  Queue,
+  SignUpTokens,
+  Store,
+  Values,
+} from './store/contract.ts';
 import { pathsOf } from './store/sqlite/directory.ts';
 import { openSqliteSource } from './store/sqlite/move-source.ts';
 import { openSqliteTarget } from './store/sqlite/move-target.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
 import { openSqliteQueueListing } from './store/sqlite/queue-listing.ts';
+import { openSqliteSignUpTokens } from './store/sqlite/sign-up-tokens-beside.ts';
 import { openSqliteValues } from './store/sqlite/values.ts';
 import { checkInstalled } from './store/wildduck/installed.ts';
 import type { Settings } from './settings/table.ts';
@@ -42,6 +51,17 @@ export async function openValues(
   checkInstalled();
   const { openWildduckValues } = await import('./store/wildduck/values.ts');
   return openWildduckValues({ ...cluster(settings), ...parts });
+}
+
+/** The sign-up tokens of the store that the settings name, for a command: a relay may be running on it meanwhile. */
+export async function openSignUpTokens(
+  settings: Settings,
+  parts: Pick<StoreParts, 'onFault'>,
+): Promise<Pick<SignUpTokens, 'add' | 'list' | 'remove'> & AsyncDisposable> {
+  if (settings.store === 'sqlite') return openSqliteSignUpTokens(settings.data_dir);
+  checkInstalled();
+  const { openWildduckSignUpTokens } = await import('./store/wildduck/sign-up-tokens.ts');
+  return openWildduckSignUpTokens({ ...cluster(settings), ...parts });
 }
 
 /** What waits in the queue of the store that the settings name, for a command: a relay may be running on it meanwhile. */

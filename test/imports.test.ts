@@ -11,7 +11,7 @@ const rows: readonly (readonly string[])[] = [
   ['queue', 'accounts', 'notify'],
   ['filter', 'authenticity', 'outbound'],
   ['store', 'dkim', 'tls', 'limits'],
-  ['workers', 'dns', 'observe', 'settings'],
+  ['workers', 'dns', 'observe', 'settings', 'due-work'],
   ['message', 'imap/wire', 'errors', 'clock'],
 ];
 

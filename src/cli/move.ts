@@ -65,6 +65,7 @@ const lines: readonly (readonly [key: keyof Counts, words: string])[] = [
   ['queued', 'queued messages'],
   ['queueRows', 'their recipients'],
   ['values', 'values of the relay'],
+  ['signUpTokens', 'sign-up tokens'],
 ];
 
 /** Both sides of each line are read from the stores themselves. */

@@ -1,5 +1,6 @@
 import { createRelay } from '../relay.ts';
 import type { Settings } from '../settings/table.ts';
+import { keepMailIn } from '../trial/keep-mail-in.ts';
 import { prepareTrial } from '../trial/trial.ts';
 import type { Trial } from '../trial/trial.ts';
 import { exitCodes, UsageError } from './command.ts';
@@ -25,7 +26,7 @@ async function run(settings: Settings, call: Call, trial?: Trial): Promise<ExitC
   const stop = stopSignal();
   await using relay = await starting(call, settings, async () => {
     await using scope = new AsyncDisposableStack();
-    const started = scope.use(await createRelay(settings));
+    const started = scope.use(await createRelay(settings, trial ? { sendOut: keepMailIn } : {}));
     await trial?.makeAccounts(started.login);
     scope.move();
     return started;

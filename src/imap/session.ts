@@ -26,6 +26,12 @@ export const LOGIN_TIMEOUT = 60 * second;
 export const IDLE_TIMEOUT = 31 * minute;
 /** Commands that made no sense, on one connection (wildduck.md 3.3). */
 export const MAX_BAD = 50;
+/**
+ * Follows the BYE that breaks a command off. Delta Chat takes a clean end in the middle of a FETCH for the end of its
+ * answers, counts what did not come as seen and never asks for it again; half a response is an error to it, and it
+ * comes back.
+ */
+const BROKEN_OFF = '* ';
 /** Commands after which others get their turn, where none of them had to wait for anything. */
 const TURN_AFTER = 32;
 
@@ -39,16 +45,16 @@ export interface Session {
 
 export interface SessionOptions {
   readonly socket: Socket;
+  /** The client's network address; the socket may know that of a proxy alone. */
+  readonly peer: string;
   /** `now`: TLS before the greeting. `later`: the client may ask for it. `done`: the socket has it. */
   readonly tls: 'now' | 'later' | 'done';
   readonly parts: SessionParts;
 }
 
-export function startSession({ socket, tls, parts }: SessionOptions): Session {
+export function startSession({ socket, peer, tls, parts }: SessionOptions): Session {
   const { clock, events, options, store } = parts;
   const id = parts.random(8).toString('hex');
-  // A socket that is gone has none, and STARTTLS puts another in its place.
-  const peer = socket.remoteAddress ?? '';
 
   let account: Context['account'];
   let selected: Selected | undefined;
@@ -56,6 +62,8 @@ export function startSession({ socket, tls, parts }: SessionOptions): Session {
   let opening: { readonly mailbox: MailboxId; readonly heard: Change[] } | undefined;
   let unsubscribe: (() => void) | undefined;
   let running = false;
+  /** A command is being carried out, and its tagged answer is not written. */
+  let unanswered = false;
   let badCommands = 0;
   let commands = 0;
 
@@ -194,6 +202,8 @@ export function startSession({ socket, tls, parts }: SessionOptions): Session {
       return;
     }
     context.write(statusLine('*', 'BYE', text, code));
+    // To an IDLE nothing is missing that the next SELECT would not tell.
+    if (unanswered && !context.idling) context.write(BROKEN_OFF);
     connection.end();
   }
 
@@ -231,11 +241,13 @@ export function startSession({ socket, tls, parts }: SessionOptions): Session {
       countBad(true);
       return connection.out.drained();
     }
+    unanswered = true;
     const reply = await run(parsed.command);
     if (connection.closed) throw new ConnectionGone();
     const notices = noticesAfter(parsed.command);
     if (notices !== 'none') tell(notices);
     context.write(statusLine(parsed.tag, reply.status, reply.text, reply.code));
+    unanswered = false;
     countBad(reply.status === 'BAD');
     await connection.out.drained();
     await reply.after?.();

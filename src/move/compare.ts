@@ -15,12 +15,13 @@ export interface Counts {
   /** Recipients that wait, of all of them together. */
   queueRows: number;
   values: number;
+  signUpTokens: number;
 }
 
 export interface Comparison {
   readonly source: Summary;
   readonly target: Summary;
-  /** What differs: addresses, `push jobs`, `queue`, `values`; at most `MAX_DIFFERENCES` of them. Empty: all is the same. */
+  /** What differs: addresses, `push jobs`, `queue`, `values`, `sign-up tokens`; at most `MAX_DIFFERENCES` of them. Empty: all is the same. */
   readonly differences: readonly string[];
 }
 
@@ -75,6 +76,7 @@ function createReading(source: MoveSource) {
     queued: 0,
     queueRows: 0,
     values: 0,
+    signUpTokens: 0,
   };
   const whole = createHash('sha256');
   const pieces = read(source, counts);
@@ -105,6 +107,7 @@ async function* read(source: MoveSource, counts: Counts): AsyncGenerator<Piece, 
   counts.values = values.length;
   const digest = createHash('sha256').update(line(values, await source.lastUidValidity()));
   yield { title: 'values', order: '4', digest: digest.digest('hex') };
+  yield { title: 'sign-up tokens', order: '5', digest: await digestOfSignUpTokens(source, counts) };
   return undefined;
 }
 
@@ -148,6 +151,15 @@ async function digestOfQueue(source: MoveSource, counts: Counts): Promise<string
     counts.queueRows += rows.length;
   }
   return sum.toString(16);
+}
+
+async function digestOfSignUpTokens(source: MoveSource, counts: Counts): Promise<string> {
+  const tokens = (await source.signUpTokens()).map((each) => [each.id, each] as const).sort(byFirst);
+  const digest = createHash('sha256');
+  for (const [id, { hash, note, createdAt, expiresAt, uses, used }] of tokens)
+    digest.update(line(id, hash, note, createdAt, expiresAt, uses, used));
+  counts.signUpTokens = tokens.length;
+  return digest.digest('hex');
 }
 
 /** No two lists of values give the same text. */

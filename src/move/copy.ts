@@ -33,6 +33,7 @@ export async function copyEverything({ source, target, name, tell }: CopyParts):
     await target.putPushJobs(jobs);
   for await (const queued of source.queue()) await target.putQueued(queued);
   await target.putValues(await source.values());
+  await target.putSignUpTokens(await source.signUpTokens());
   await target.putLastUidValidity(await source.lastUidValidity());
 }
 

@@ -1,5 +1,6 @@
 import { hour, minute, second } from '../clock.ts';
-import type { Clock, Timer } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { createDueWork, LONGEST_WAIT, SHORT_WAIT } from '../due-work.ts';
 import type { Events } from '../observe/events.ts';
 import { StoreUnavailable } from '../store/contract.ts';
 import type { PushJob, PushOutcome, Store } from '../store/contract.ts';
@@ -40,13 +41,6 @@ const LEASE = POST_TIMEOUT + 30 * second;
 const MAX_CLAIMED_AT_ONCE = 32;
 /** Tokens whose burst is waited out at once; past it a POST too many is the smaller evil. */
 const MAX_QUIET = 10_000;
-/** Between two looks where the store says "due" but gives nothing, and after its first failure. */
-const SHORT_WAIT = second;
-/** After more failures: push is late by this at most when the store is back. */
-const LONGEST_STORE_WAIT = 8 * second;
-/** Jobs left behind by another process of the cluster are found without a word of the bus. */
-const LONGEST_WAIT = minute;
-
 /**
  * The notifier's client: POSTs the token of every push job that is due and settles the job (relay.md 5). Each try has a
  * slot of its own, so a slow or dead token holds up nobody; where all slots are taken, the oldest try past its patience
@@ -58,63 +52,19 @@ export function createPush(parts: PushParts): AsyncDisposable {
   const tries = new Set<Try>();
   /** Tokens that were reached and wait for the end of their burst. */
   const quiet = new Set<() => void>();
-  /** All that must have ended before the store may be closed. */
-  const unfinished = new Set<Promise<void>>();
-  let ended = false;
-  let looking = false;
-  let lookAgain = false;
-  let timer: Timer | undefined;
-  let storeFailures = 0;
-
-  const track = (work: Promise<void>) => {
-    const ending = work.finally(() => unfinished.delete(ending));
-    unfinished.add(ending);
-  };
-
   // ---- looking for jobs ----
 
-  /** Something happened that may have brought a job or freed a slot. Where the store fails, its timer sets the pace. */
-  const wake = () => {
-    if (storeFailures === 0) look();
-  };
-
-  /** Looks for due jobs now, or once more when a look is under way: never two at once. */
-  const look = () => {
-    if (ended) return;
-    if (looking) {
-      lookAgain = true;
-      return;
-    }
-    looking = true;
-    lookAgain = false;
-    timer?.[Symbol.dispose]();
-    timer = undefined;
-    track(
-      lookOnce()
-        .then((wait) => {
-          storeFailures = 0;
-          return wait;
-        }, storeFailed)
-        .then((wait) => {
-          looking = false;
-          if (ended) return;
-          timer = clock.after(wait, look);
-          if (lookAgain) wake();
-        }),
-    );
-  };
-
   /** Starts what can be started; answers with how long nothing more is to be done unless something happens. */
-  const lookOnce = async (): Promise<number> => {
-    while (!ended) {
+  const look = async (): Promise<number> => {
+    while (!work.ended) {
       const free = slots - tries.size;
       if (free > 0) {
         const jobs = await store.pushJobs.claim(clock.now(), Math.min(free, MAX_CLAIMED_AT_ONCE), LEASE);
-        for (const job of jobs) track(handle(job));
+        for (const job of jobs) work.track(handle(job));
         if (jobs.length > 0) continue;
       }
       const wait = ((await store.pushJobs.nextDue()) ?? Infinity) - clock.now();
-      if (wait > 0) return Math.min(wait, LONGEST_WAIT);
+      if (wait > 0) return wait;
       return free > 0 ? SHORT_WAIT : makeRoom();
     }
     return LONGEST_WAIT;
@@ -130,15 +80,12 @@ export function createPush(parts: PushParts): AsyncDisposable {
     return LONGEST_WAIT;
   };
 
-  const storeFailed = (error: unknown): number => {
-    report(error);
-    return Math.min(SHORT_WAIT * 2 ** storeFailures++, LONGEST_STORE_WAIT);
-  };
-
   const report = (error: unknown) => {
     if (error instanceof StoreUnavailable) events.storeUnavailable(error);
     else events.fault('push', error);
   };
+
+  const work = createDueWork({ clock, look, report });
 
   // ---- one job ----
 
@@ -154,7 +101,7 @@ export function createPush(parts: PushParts): AsyncDisposable {
       // The lease ends by itself; then it is tried again.
       report(error);
     }
-    wake();
+    work.wake();
   };
 
   /** The slot is free again when this is over. */
@@ -162,17 +109,17 @@ export function createPush(parts: PushParts): AsyncDisposable {
     const attempt: Try = { startedAt, cut: new AbortController() };
     tries.add(attempt);
     using _timeout = clock.after(POST_TIMEOUT, () => attempt.cut.abort('time-out'));
-    if (ended) attempt.cut.abort('shutting down');
+    if (work.ended) attempt.cut.abort('shutting down');
     const result = await postToken(fetch, url, job.token, attempt.cut.signal);
     tries.delete(attempt);
-    wake();
+    work.wake();
     return result;
   };
 
   /** Until then the job stays claimed, so that more messages mark it instead of making another. */
   const burstOver = async (at: number): Promise<void> => {
     const wait = at - clock.now();
-    if (ended || wait <= 0 || quiet.size >= MAX_QUIET) return;
+    if (work.ended || wait <= 0 || quiet.size >= MAX_QUIET) return;
     await new Promise<void>((resolve) => {
       const over = () => {
         quiet.delete(over);
@@ -192,18 +139,17 @@ export function createPush(parts: PushParts): AsyncDisposable {
     if (outcome.kind === 'give-up') events.pushGivenUp(attempts);
   };
 
-  const stopListening = changes.onPush(wake);
-  look();
+  const stopListening = changes.onPush(work.wake);
+  work.begin();
 
   return {
     /** Claims nothing more, cuts off what is under way (to be tried again) and resolves when all is settled. */
     async [Symbol.asyncDispose]() {
-      ended = true;
+      work.end();
       stopListening();
-      timer?.[Symbol.dispose]();
       for (const { cut } of tries) cut.abort('shutting down');
       for (const over of [...quiet]) over();
-      while (unfinished.size > 0) await Promise.all(unfinished);
+      await work.settled();
     },
   };
 }

@@ -52,6 +52,9 @@ export function createEvents(log: Log) {
     /** A session was turned away or ended by us. */
     sessionRefused: (service: Service, session: string, refusal: Refusal) =>
       log.info({ event: 'session-refused', service, session, code: refusal.code, detail: refusal.detail }),
+    /** A machine of proxy_protocol_from did not say first for whom it speaks; `connections` since the last such line. */
+    proxyHeaderRefused: (service: Service, reason: string, connections: number) =>
+      log.warn({ event: 'proxy-header-refused', service, reason, connections }),
     /** The peer, or the network, broke the session. Ordinary; kept for finding faults. */
     sessionFailed: (service: Service, session: string, error: Error) =>
       log.debug({ event: 'session-failed', service, session, reason: error.message }),
@@ -60,6 +63,8 @@ export function createEvents(log: Log) {
     loginRefused: (reason: string) => log.info({ event: 'login-refused', reason }),
     /** More logins at once than we hash passwords for; `unavailable` was the answer. */
     loginUnavailable: (reason: string) => log.warn({ event: 'login-unavailable', reason }),
+    /** `/new` made no account for whoever asked with a token, or without one where it takes one. */
+    signUpRefused: (reason: string) => log.info({ event: 'sign-up-refused', reason }),
     accountCreated: (address: string) => log.info({ event: 'account-created', address }),
     messageReceived: (session: string, size: number, recipients: number) =>
       log.info({ event: 'message-received', session, size, recipients }),

@@ -1,6 +1,7 @@
-import { minute, second } from '../clock.ts';
-import type { Clock, Random, Timer } from '../clock.ts';
+import { minute } from '../clock.ts';
+import type { Clock, Random } from '../clock.ts';
 import type { Signer } from '../dkim/signer.ts';
+import { createDueWork, LONGEST_WAIT, SHORT_WAIT } from '../due-work.ts';
 import type { Undelivered } from '../message/dsn.ts';
 import type { Events } from '../observe/events.ts';
 import type { SendOut } from '../outbound/consignment.ts';
@@ -45,12 +46,6 @@ export const ATTEMPT_TIME = 15 * minute;
 export const LEASE = ATTEMPT_TIME + 5 * minute;
 /** Batches fetched at once. */
 const MAX_CLAIMED_AT_ONCE = 32;
-/** Between two looks where the store says "due" but gives nothing, and after its first failure. */
-const SHORT_WAIT = second;
-/** After more failures: mail is late by this at most when the store is back. */
-const LONGEST_STORE_WAIT = 8 * second;
-/** Rows left behind by another process of the cluster are found without a word of the bus. */
-const LONGEST_WAIT = minute;
 
 /**
  * Brings what is in the queue to other relays: woken by the commit that puts a row there, and by the time at which one
@@ -63,14 +58,7 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
   const destinations = createDestinations(slots);
   /** The tries under way; aborting one gives back what it has not brought away. */
   const tries = new Set<AbortController>();
-  /** All that must have ended before the store may be closed. */
-  const unfinished = new Set<Promise<void>>();
   const closing = new AbortController();
-  let ended = false;
-  let looking = false;
-  let lookAgain = false;
-  let timer: Timer | undefined;
-  let storeFailures = 0;
 
   const report = (error: unknown) => {
     if (error instanceof StoreUnavailable) events.storeUnavailable(error);
@@ -84,45 +72,9 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
     closing: closing.signal,
   });
 
-  const track = (work: Promise<void>) => {
-    const ending = work.finally(() => unfinished.delete(ending));
-    unfinished.add(ending);
-  };
-
-  /** Something happened that may have brought a row or freed a slot. Where the store fails, its timer sets the pace. */
-  const wake = () => {
-    if (storeFailures === 0) look();
-  };
-
-  /** Looks for due rows now, or once more when a look is under way: never two at once. */
-  const look = () => {
-    if (ended) return;
-    if (looking) {
-      lookAgain = true;
-      return;
-    }
-    looking = true;
-    lookAgain = false;
-    timer?.[Symbol.dispose]();
-    timer = undefined;
-    track(
-      lookOnce()
-        .then((wait) => {
-          storeFailures = 0;
-          return wait;
-        }, storeFailed)
-        .then((wait) => {
-          looking = false;
-          if (ended) return;
-          timer = clock.after(wait, look);
-          if (lookAgain) wake();
-        }),
-    );
-  };
-
   /** Starts what can be started; answers with how long nothing more is to be done unless something happens. */
-  const lookOnce = async (): Promise<number> => {
-    while (!ended) {
+  const look = async (): Promise<number> => {
+    while (!work.ended) {
       const free = slots - tries.size;
       // The end of a try looks again.
       if (free <= 0) return LONGEST_WAIT;
@@ -130,7 +82,7 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
       for (const batch of batches) start(batch);
       if (batches.length > 0) continue;
       const wait = ((await queue.nextDue(destinations.atBound())) ?? Infinity) - clock.now();
-      return wait > 0 ? Math.min(wait, LONGEST_WAIT) : SHORT_WAIT;
+      return wait > 0 ? wait : SHORT_WAIT;
     }
     return LONGEST_WAIT;
   };
@@ -144,24 +96,21 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
       except: destinations.atBound(),
     });
 
-  const storeFailed = (error: unknown): number => {
-    report(error);
-    return Math.min(SHORT_WAIT * 2 ** storeFailures++, LONGEST_STORE_WAIT);
-  };
+  const work = createDueWork({ clock, look, report });
 
   const start = (batch: QueueBatch) => {
     const cut = new AbortController();
     tries.add(cut);
     destinations.began(batch.destination);
-    if (ended) cut.abort('shutting down');
+    if (work.ended) cut.abort('shutting down');
     const timeout = clock.after(ATTEMPT_TIME, () => cut.abort('time-out'));
     const over = (reached: boolean | undefined) => {
       timeout[Symbol.dispose]();
       tries.delete(cut);
       destinations.ended(batch.destination, reached);
-      wake();
+      work.wake();
     };
-    track(
+    work.track(
       attempt(batch, cut.signal).then(over, (error: unknown) => {
         report(error);
         over(undefined);
@@ -169,18 +118,17 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
     );
   };
 
-  const stopListening = onQueue(wake);
-  look();
+  const stopListening = onQueue(work.wake);
+  work.begin();
 
   return {
     /** Claims nothing more, cuts off what is under way (to be tried again) and resolves when all is settled. */
     async [Symbol.asyncDispose]() {
-      ended = true;
+      work.end();
       closing.abort();
       stopListening();
-      timer?.[Symbol.dispose]();
       for (const cut of tries) cut.abort('shutting down');
-      while (unfinished.size > 0) await Promise.all(unfinished);
+      await work.settled();
     },
   };
 }

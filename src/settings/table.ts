@@ -12,6 +12,7 @@ import {
   ipAddress,
   mailAddress,
   mongodbUrl,
+  networkList,
   oneOf,
   optionalPort,
   path,
@@ -42,24 +43,6 @@ export const table = {
       'square brackets. It cannot be changed once there is data.',
   }),
 
-  tls_unverified_domains: setting({
-    group: 'federation',
-    type: domainList,
-    default: '',
-    text:
-      'Domains whose mail servers need no valid certificate when mail is sent to them: it is encrypted all the same. ' +
-      'That holds for names that start with an underscore and for addresses in any case.',
-  }),
-  mta_sts: setting({
-    group: 'federation',
-    type: oneOf('report', 'enforce', 'off'),
-    default: 'report',
-    text:
-      'What becomes of the MTA-STS policy of a domain that mail is sent to. report: where DNS names a mail server ' +
-      'that the policy does not, the log tells. enforce: such a server gets no mail. off: nobody is asked for a ' +
-      'policy. A valid certificate is asked for in any case.',
-  }),
-
   dkim_selector_rsa: setting({
     group: 'domain',
     type: dkimSelector,
@@ -75,14 +58,6 @@ export const table = {
     text: 'The same for the Ed25519 key, which signs beside the RSA key.',
   }),
 
-  maximal_queue_lifetime: setting({
-    group: 'federation',
-    type: wholeNumber(1, 30, 'days'),
-    default: '2',
-    text:
-      'Days for which mail to another relay is tried again while that does not take it. Then its sender gets it back ' +
-      'as not delivered.',
-  }),
   max_user_send_per_minute: setting({
     group: 'accounts',
     type: wholeNumber(1, 100_000),
@@ -158,11 +133,11 @@ export const table = {
 
   registration: setting({
     group: 'accounts',
-    type: oneOf('open', 'closed'),
+    type: oneOf('open', 'closed', 'token'),
     default: 'open',
     text:
-      'open: whoever comes gets an account. closed: nobody does. Accounts that exist go on working. ' +
-      'While there is a file named nocreate in data_dir, registration is closed, too; that acts at once.',
+      'open: whoever comes gets an account. closed: nobody does. token: who has an invitation, which `teal token add` ' +
+      'makes (docs/registration.md). Accounts that exist go on working. While there is a file named nocreate in data_dir, registration is closed, too; that acts at once.',
   }),
   refuse_automatic_accounts: setting({
     group: 'accounts',
@@ -251,6 +226,32 @@ export const table = {
     text: 'Where the certificate authority may write to about the certificates of this relay.',
   }),
 
+  tls_unverified_domains: setting({
+    group: 'federation',
+    type: domainList,
+    default: '',
+    text:
+      'Domains whose mail servers need no valid certificate when mail is sent to them: it is encrypted all the same. ' +
+      'That holds for names that start with an underscore and for addresses in any case.',
+  }),
+  mta_sts: setting({
+    group: 'federation',
+    type: oneOf('report', 'enforce', 'off'),
+    default: 'report',
+    text:
+      'What becomes of the MTA-STS policy of a domain that mail is sent to. report: where DNS names a mail server ' +
+      'that the policy does not, the log tells. enforce: such a server gets no mail. off: nobody is asked for a ' +
+      'policy. A valid certificate is asked for in any case.',
+  }),
+  maximal_queue_lifetime: setting({
+    group: 'federation',
+    type: wholeNumber(1, 30, 'days'),
+    default: '2',
+    text:
+      'Days for which mail to another relay is tried again while that does not take it. Then its sender gets it back ' +
+      'as not delivered.',
+  }),
+
   listen_address: optionalSetting({
     group: 'network',
     type: ipAddress,
@@ -313,6 +314,15 @@ export const table = {
     text:
       'Where a supervisor on this machine asks how Teal is: http://127.0.0.1:PORT/health/live and /health/ready, the ' +
       'second with 503 while the store does not answer.',
+  }),
+  proxy_protocol_from: setting({
+    group: 'network',
+    type: networkList,
+    default: '',
+    text:
+      'Proxies in front of this relay that begin each connection with a PROXY header (version 1 or 2), which says who ' +
+      'the client is (docs/proxies.md). From them the header is required on every port but health_port, from others it ' +
+      'is not read. Name the machines of proxies and no others: whoever is listed can pass for any address.',
   }),
   dns_servers: setting({
     group: 'network',

@@ -13,6 +13,8 @@
  * 7. Times are handed in (`now`, milliseconds since 1970); a store has no clock of its own.
  */
 
+import type { SignUpTokens } from './sign-up-tokens.ts';
+
 declare const brand: unique symbol;
 /** Opaque; another store's look different. */
 export type AccountId = string & { readonly [brand]: 'account' };
@@ -36,6 +38,7 @@ export interface Store extends AsyncDisposable {
   readonly pushJobs: PushJobs;
   readonly queue: Queue;
   readonly values: Values;
+  readonly signUpTokens: SignUpTokens;
 
   /** Takes a message as a whole: when it resolves, all of the plan is durable; when it rejects, none of it is. */
   accept(plan: Plan): Promise<Accepted>;
@@ -501,6 +504,10 @@ export interface Values {
 
 /** Values in one list: they are few, and made by the operator. */
 export const MAX_VALUES_LISTED = 10_000;
+
+// ---- sign-up by token ---------------------------------------------------------------------------------------------
+
+export * from './sign-up-tokens.ts';
 
 // ---- moving ------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-import type { Account, KeptSignature, Mailbox, Message, PushJob } from './contract.ts';
+import type { Account, KeptSignature, Mailbox, Message, PushJob, SignUpToken } from './contract.ts';
 
 /**
  * All that a store holds, for `teal move` to another one: read while no relay serves it. Reading changes nothing in it.
@@ -15,6 +15,8 @@ export interface MoveSource extends AsyncDisposable {
   /** Ascending by `id`. */
   queue(): AsyncIterable<MovedQueued>;
   values(): Promise<ReadonlyMap<string, string>>;
+  /** In any order. */
+  signUpTokens(): Promise<readonly SignUpToken[]>;
   /** No UIDVALIDITY ever given is above this (RFC 9051 2.3.1.1: a later one must be). */
   lastUidValidity(): Promise<number>;
 }
@@ -41,6 +43,8 @@ export interface MoveTarget extends MoveSource {
   /** One that has been put already (by its `id`) is left as it is. */
   putQueued(queued: MovedQueued): Promise<void>;
   putValues(values: ReadonlyMap<string, string>): Promise<void>;
+  /** One that is there is left as it is. */
+  putSignUpTokens(tokens: readonly SignUpToken[]): Promise<void>;
   putLastUidValidity(uidValidity: number): Promise<void>;
   /** It may be served from now on. */
   finish(): Promise<void>;

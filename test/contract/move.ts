@@ -9,6 +9,7 @@ import type {
   Message,
   MoveSource,
   MoveTarget,
+  SignUpToken,
   Store,
   StoreOptions,
 } from '../../src/store/contract.ts';
@@ -83,7 +84,15 @@ async function fill(place: Place): Promise<void> {
   await fillQueue(store, alice);
   await store.values.set('domain', 'example.org');
   await store.values.set('empty', '');
+  for (const token of signUpTokens) await store.signUpTokens.add(token);
+  const request = { hash: 'hash 1', address: 'user3@example.org', passwordHash: 'hash', now: start };
+  assert.deepEqual(await store.signUpTokens.signUp(request), { kind: 'taken' });
 }
+
+const signUpTokens: readonly SignUpToken[] = [
+  { uses: 5, used: 2, expiresAt: start + day, note: 'für Größe', createdAt: start },
+  { uses: undefined, used: 7, expiresAt: undefined, note: '', createdAt: start + 1 },
+].map((token, n) => ({ ...token, id: `id${n}`, hash: `hash ${n}` }));
 
 const wish: ClaimWish = { limit: 99, perDestination: 99, rowsPerBatch: 99, leaseMs: hour, except: [] };
 
@@ -204,6 +213,7 @@ export function moveSuite(
           assert.deepEqual({ complete, uids }, { complete: true, uids: [] });
         }
       }
+      assert.deepEqual(await store.signUpTokens.list(), signUpTokens);
       const queue = await waiting(store);
       assert.equal(queue.length, 4);
       assert.deepEqual(queue, await waiting(old));
@@ -360,6 +370,15 @@ export function moveSuite(
       }
       {
         await using target = await queued.openTarget();
+        await assert.rejects(target.begin('a relay'), /empty/);
+      }
+      await using invited = await makeTo();
+      {
+        await using store = await invited.openStore(options);
+        await store.signUpTokens.add(signUpTokens[0]!);
+      }
+      {
+        await using target = await invited.openTarget();
         await assert.rejects(target.begin('a relay'), /empty/);
       }
       await using other = await makeTo();

@@ -11,6 +11,7 @@ import { orderSuite } from './order.ts';
 import { pushSuite } from './push.ts';
 import { queueSuite } from './queue.ts';
 import { quotaSuite } from './quota.ts';
+import { signUpTokenSuite } from './sign-up-tokens.ts';
 import { closingSuite } from './closing.ts';
 
 /** All that `src/store/contract.ts` promises: every store must pass it, unchanged. */
@@ -27,6 +28,7 @@ export function contractSuite(name: string, open: OpenStore): void {
     changeSuite(open);
     pushSuite(open);
     queueSuite(open);
+    signUpTokenSuite(open);
     closingSuite(open);
   });
 }

@@ -5,6 +5,7 @@ import type {
   MovedQueued,
   MoveSource,
   MoveTarget,
+  SignUpToken,
 } from '../../src/store/contract.ts';
 
 /** A store in memory, as far as moving is concerned: what a move reads, and what it has written. */
@@ -16,6 +17,7 @@ export interface MovedRelay {
   queue: MovedQueued[];
   values: Map<string, string>;
   lastUidValidity: number;
+  signUpTokens: SignUpToken[];
 }
 
 export function emptyRelay(): MovedRelay {
@@ -26,6 +28,7 @@ export function emptyRelay(): MovedRelay {
     queue: [],
     values: new Map(),
     lastUidValidity: 0,
+    signUpTokens: [],
   };
 }
 
@@ -54,7 +57,12 @@ export function smallRelay(): MovedRelay {
       ['other', ''],
     ]),
     lastUidValidity: 7,
+    signUpTokens: [signUpToken('one'), { ...signUpToken('two'), uses: undefined, expiresAt: undefined }],
   };
+}
+
+export function signUpToken(id: string): SignUpToken {
+  return { id, hash: `hash of ${id}`, note: 'n', createdAt: 4, expiresAt: 9, uses: 3, used: 1 };
 }
 
 export function message(uid: number, text: string): MovedMessage {
@@ -97,6 +105,7 @@ export function sourceOf(relay: MovedRelay): MoveSource {
     queue: () => each(relay.queue),
     values: async () => relay.values,
     lastUidValidity: async () => relay.lastUidValidity,
+    signUpTokens: async () => relay.signUpTokens,
     [Symbol.asyncDispose]: async () => {},
   };
 }
@@ -128,6 +137,7 @@ export function targetOf(
     putLastUidValidity: async (uidValidity) => {
       relay.lastUidValidity = uidValidity;
     },
+    putSignUpTokens: async (tokens) => void relay.signUpTokens.push(...tokens),
     finish: async () => {},
   };
 }

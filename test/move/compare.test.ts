@@ -21,6 +21,7 @@ describe('two stores that hold the same', () => {
       queued: 2,
       queueRows: 3,
       values: 2,
+      signUpTokens: 2,
     });
     assert.match(source.checksum, /^[0-9a-f]{64}$/);
   });
@@ -34,6 +35,7 @@ describe('two stores that hold the same', () => {
       other.messages.get('a@x.test b')!.map((each) => ({ ...each, flags: each.flags.toReversed() })),
     );
     other.queue = other.queue.toReversed().map((each, n) => ({ ...each, id: `other ${n}` }));
+    other.signUpTokens.reverse();
     other.values = new Map([...other.values].reverse());
     assert.deepEqual((await compared(smallRelay(), other)).differences, []);
   });
@@ -99,6 +101,21 @@ describe('a difference is found and named:', () => {
       return [`${what} in the queue`, changed, 'queue'] as const;
     }),
     ['a value', (relay) => relay.values.set('other', 'x'), 'values'],
+    ...(
+      [
+        ['the hash', { hash: 'h' }],
+        ['the note', { note: '' }],
+        ['when it was made', { createdAt: 5 }],
+        ['when it expires', { expiresAt: undefined }],
+        ['the uses', { uses: 4 }],
+        ['what was used', { used: 2 }],
+      ] as const
+    ).map(([what, change]) => {
+      const changed = (relay: MovedRelay) =>
+        (relay.signUpTokens[0] = { ...relay.signUpTokens[0]!, ...change });
+      return [`${what} of a sign-up token`, changed, 'sign-up tokens'] as const;
+    }),
+    ['a sign-up token less', (relay) => relay.signUpTokens.pop(), 'sign-up tokens'],
     ['the last UIDVALIDITY', (relay) => (relay.lastUidValidity = 8), 'values'],
   ];
   for (const [what, change, named] of changes)

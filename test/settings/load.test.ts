@@ -71,6 +71,9 @@ test('without file and environment everything is as upstream has it, and there i
     acme_directory: 'https://acme-v02.api.letsencrypt.org/directory',
     acme_terms_agreed: true,
     acme_email: '',
+    tls_unverified_domains: [],
+    mta_sts: 'report',
+    maximal_queue_lifetime: 2,
     listen_address: undefined,
     disable_ipv6: false,
     smtp_port: 25,
@@ -81,6 +84,7 @@ test('without file and environment everything is as upstream has it, and there i
     http_port: 80,
     https_port: 443,
     health_port: undefined,
+    proxy_protocol_from: [],
     dns_servers: [],
     tls_report_address: '',
     imap_compress: false,
@@ -93,6 +97,7 @@ test('without file and environment everything is as upstream has it, and there i
     log_level: 'info',
     www_folder: '',
     iroh_relay: undefined,
+    iroh_upstream: undefined,
     privacy_postal: '',
     privacy_mail: '',
     privacy_pdo: '',
@@ -294,11 +299,11 @@ describe('the environment', () => {
 describe('notes', () => {
   test('say what has no effect yet, where it is other than the default', () => {
     const { notes } = load(
-      '[params]\ndelete_mails_after = 20\ndelete_large_after = 8\nprivacy_pdo =\niroh_relay =\n',
+      '[params]\ndelete_mails_after = 20\ndelete_large_after = 8\nprivacy_pdo =\ndelete_inactive_users_after = 30\n',
     );
     assert.deepEqual(notes, [
       'config/chatmail.ini:3: delete_large_after has no effect in this version, it is read and checked only',
-      'config/chatmail.ini:5: iroh_relay has no effect in this version, it is read and checked only',
+      'config/chatmail.ini:5: delete_inactive_users_after has no effect in this version, it is read and checked only',
     ]);
   });
 
@@ -308,6 +313,13 @@ describe('notes', () => {
       /max_message_size = 31457280 \(default\) is above max_mailbox_size = 10M \(config\/chatmail\.ini:2\)/,
     );
   });
+});
+
+test('a list says which of its parts is wrong, and why', () => {
+  assert.throws(
+    () => load('[params]\nproxy_protocol_from = 10.0.0.0/8 10.1.2.3/16\n'),
+    /:2: proxy_protocol_from must be up to 64 .*: "10\.1\.2\.3\/16" is not the first address of a network of \/16$/,
+  );
 });
 
 test('port 0 may be given to every listener', () => {

@@ -1,9 +1,10 @@
 import type { Database } from './database.ts';
 import { initial } from './migrations/001-initial.ts';
 import { queue } from './migrations/002-queue.ts';
+import { signUpTokens } from './migrations/003-sign-up-tokens.ts';
 
 /** In order; the place is the number (1 is the first), which PRAGMA user_version keeps. Never change one that is out. */
-export const migrations: readonly string[] = [initial, queue];
+export const migrations: readonly string[] = [initial, queue, signUpTokens];
 
 /** `Teal` in ASCII: PRAGMA application_id of our databases. */
 const APPLICATION_ID = 0x5465616c;

@@ -8,6 +8,7 @@ import type { Blob, Database } from './database.ts';
 import { pathsOf } from './directory.ts';
 import { lockDirectory } from './lock.ts';
 import { checkIsNewest } from './migrate.ts';
+import { allSignUpTokens } from './reads/sign-up-tokens.ts';
 import { accountColumns, mailboxColumns, messageColumns, toAccount, toMailbox, toMessage } from './rows.ts';
 import type { AccountRow, FullMailboxRow, MessageRow } from './rows.ts';
 
@@ -45,6 +46,7 @@ export function readAll(database: Database, files: BodyFiles): Omit<MoveSource, 
             .map(({ key, value }) => [key, value] as const),
         ),
       ),
+    signUpTokens: async () => reading(() => allSignUpTokens(database)),
     lastUidValidity: async () =>
       reading(() => database.get<{ value: number }>("SELECT value FROM counter WHERE name = 'uid_validity'"))
         ?.value ?? 0,

@@ -14,6 +14,7 @@ import { bodySize, insertBody } from './writes/bodies.ts';
 import type { NewBody } from './writes/bodies.ts';
 import { addUsed, insertMessage } from './writes/messages.ts';
 import { insertQueueMessage, insertQueueRow } from './writes/queue.ts';
+import { insertSignUpToken } from './writes/sign-up-tokens.ts';
 
 /** A data directory to be filled by `teal move`, made if it is missing; rejects where a Teal is running with it. */
 export async function openSqliteTarget(dataDir: string): Promise<MoveTarget> {
@@ -54,6 +55,10 @@ export async function openSqliteTarget(dataDir: string): Promise<MoveTarget> {
     putValues: (values) =>
       write(() => {
         for (const [key, value] of values) putValue(database, key, value);
+      }),
+    putSignUpTokens: (tokens) =>
+      write(() => {
+        for (const token of tokens) insertSignUpToken(database, token);
       }),
     putLastUidValidity: (uidValidity) =>
       write(() =>
@@ -101,7 +106,7 @@ function begin(database: Database, source: string): void {
     );
   const holds = database.get<{ any: number }>(
     `SELECT EXISTS (SELECT 1 FROM account) OR EXISTS (SELECT 1 FROM value)
-       OR EXISTS (SELECT 1 FROM queue_message) AS any`,
+       OR EXISTS (SELECT 1 FROM queue_message) OR EXISTS (SELECT 1 FROM sign_up_token) AS any`,
   );
   if (holds?.any !== 0)
     throw new Error('the SQLite store in data_dir is not empty: only an empty one can be filled');

@@ -15,6 +15,7 @@ import type { ReadCall, ThreadData, WriteCall } from './protocol.ts';
 import { createPushJobs, createTokens } from './push-jobs.ts';
 import { createQueue } from './queue.ts';
 import { value, valuesWith } from './reads/accounts.ts';
+import { createSignUpTokens } from './sign-up-tokens.ts';
 import { createThread } from './thread.ts';
 
 export interface SqliteOptions extends StoreOptions {
@@ -119,6 +120,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
       removeIf: (key, was) => access.write('removeValueIf', { key, value: was }),
       list: (prefix) => access.local((database) => valuesWith(database, prefix)),
     },
+    signUpTokens: createSignUpTokens(access),
     accept: createAccept(access, files, during),
     ping: async () => {
       await access.local((database) => database.get('SELECT 1'));

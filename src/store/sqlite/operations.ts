@@ -18,10 +18,12 @@ import {
 } from './writes/mailboxes.ts';
 import { claimRows, freeClaims, keepSignature, settleRows } from './writes/queue.ts';
 import { addToken, claimJobs, settleJob } from './writes/push-jobs.ts';
+import { addSignUpToken, removeSignUpToken, signUp } from './writes/sign-up-tokens.ts';
 import { ping, removeValueIf, setValue, setValueIf, setValueOnce } from './writes/values.ts';
 import { changedSince, body, expungedSince, headers, knownFiles, messagesByUid } from './reads/messages.ts';
 import { snapshot, status } from './reads/mailboxes.ts';
 import { accountRows } from './reads/accounts.ts';
+import { allSignUpTokens } from './reads/sign-up-tokens.ts';
 import { queuedBody, waitingDestinations, waitingRows } from './reads/queue.ts';
 import type { Database } from './database.ts';
 
@@ -53,6 +55,9 @@ export const writes = {
   setValueOnce,
   setValueIf,
   removeValueIf,
+  addSignUpToken,
+  removeSignUpToken,
+  signUp,
   ping,
 };
 
@@ -70,6 +75,7 @@ export const reads = {
   queuedBody,
   waitingDestinations,
   waitingRows,
+  allSignUpTokens,
 };
 
 export type Writes = typeof writes;

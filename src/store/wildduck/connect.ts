@@ -18,6 +18,7 @@ import type {
 } from './documents.ts';
 import { createIndexes } from './indexes.ts';
 import type { PushDocument } from './push-jobs.ts';
+import type { SignUpTokenDocument } from './sign-up-tokens.ts';
 import type { TokensDocument } from './tokens.ts';
 import type { ValueDocument } from './values.ts';
 
@@ -50,6 +51,7 @@ export interface Collections {
   readonly tokens: Collection<TokensDocument>;
   readonly push: Collection<PushDocument>;
   readonly values: Collection<ValueDocument>;
+  readonly signUpTokens: Collection<SignUpTokenDocument>;
 }
 
 export interface Connection extends AsyncDisposable {
@@ -128,6 +130,7 @@ function collectionsOf(mongo: Db): Collections {
     tokens: mongo.collection('teal.tokens'),
     push: mongo.collection('teal.push'),
     values: mongo.collection('teal.values'),
+    signUpTokens: mongo.collection('teal.sign-up-tokens'),
   };
 }
 

@@ -49,6 +49,10 @@ export async function createIndexes(mongo: Db, collections: Collections): Promis
     { name: 'teal', key: { uploadDate: 1 }, partialFilterExpression: { 'metadata.teal': true } },
   ]);
   await collections.tokens.createIndexes([{ name: 'token', key: { 'tokens.token': 1 } }]);
+  await collections.signUpTokens.createIndexes([
+    { name: 'id', key: { id: 1 }, unique: true },
+    { name: 'making', key: { 'making.at': 1 } },
+  ]);
   await collections.push.createIndexes([
     { name: 'due', key: { due: 1 } },
     { name: 'claim', key: { claim: 1 } },

@@ -1,7 +1,14 @@
 import type { Filter, ObjectId } from 'mongodb';
 import type { Clock } from '../../clock.ts';
 import { MOVING, StoreUnavailable } from '../contract.ts';
-import type { MovedAccount, MovedMessage, MovedPushJob, MovedQueued, MoveSource } from '../contract.ts';
+import type {
+  MovedAccount,
+  MovedMessage,
+  MovedPushJob,
+  MovedQueued,
+  MoveSource,
+  SignUpToken,
+} from '../contract.ts';
 import { accountOf } from './accounts.ts';
 import { createAdopt } from './adopt.ts';
 import { LEASED } from './background.ts';
@@ -17,6 +24,7 @@ import type { Files } from './files.ts';
 import { accountId, addressOf, mailboxId, usernameOf } from './ids.ts';
 import { createReads } from './reads.ts';
 import type { Reads } from './reads.ts';
+import { tokenOf } from './sign-up-tokens.ts';
 import { createVisible } from './visible.ts';
 import { loadWildduck } from './wildduck.ts';
 import type { Wildduck } from './wildduck.ts';
@@ -106,6 +114,7 @@ export function readAll(
         const found = await values.find({ _id: { $ne: MOVING } }).toArray();
         return new Map(found.map(({ _id, value }) => [_id, value]));
       }),
+    signUpTokens: () => wrap(() => signUpTokens(parts)),
     lastUidValidity: () =>
       wrap(async () => {
         const counter = await counters.findOne({ _id: UID_VALIDITY });
@@ -157,6 +166,21 @@ async function* accounts({ connection: { collections } }: SourceParts): AsyncGen
       })),
     };
   }
+}
+
+/** A use whose account never came to be is none: who was at it is gone. */
+async function signUpTokens({ connection: { collections } }: SourceParts): Promise<readonly SignUpToken[]> {
+  const found = await collections.signUpTokens.find({}).toArray();
+  return await Promise.all(
+    found.map(async (token) => {
+      const names = token.making.map(({ address }) => usernameOf(address));
+      const made =
+        names.length === 0
+          ? 0
+          : await collections.users.countDocuments({ unameview: { $in: names }, activated: true });
+      return { ...tokenOf(token), used: token.used - names.length + made };
+    }),
+  );
 }
 
 async function* messages(

@@ -9,6 +9,7 @@ import { recount } from './quota.ts';
 import { wrap } from './connect.ts';
 import type { UserDocument } from './documents.ts';
 import { Binary, ObjectId } from 'mongodb';
+import { documentOf } from './sign-up-tokens.ts';
 import { createQueueDestinations } from './queue-destinations.ts';
 
 /** A MongoDB database to be filled by `teal move`. */
@@ -19,7 +20,7 @@ export async function openWildduckTarget(
   const parts = opening.use(await createSourceParts(options));
   const { connection, databaseClock } = parts;
   const { collections } = connection;
-  const { values, counters, push } = collections;
+  const { values, counters, push, signUpTokens } = collections;
   const open = opening.move();
 
   return {
@@ -47,6 +48,11 @@ export async function openWildduckTarget(
         for (const [key, value] of given)
           await values.updateOne({ _id: key }, { $set: { value } }, { upsert: true });
       }),
+    putSignUpTokens: (tokens) =>
+      wrap(async () => {
+        for (const { _id, ...token } of tokens.map(documentOf))
+          await signUpTokens.updateOne({ _id }, { $setOnInsert: token }, { upsert: true });
+      }),
     putLastUidValidity: (uidValidity) =>
       wrap(async () => {
         await counters.updateOne({ _id: UID_VALIDITY }, { $max: { value: uidValidity } }, { upsert: true });
@@ -67,7 +73,7 @@ export async function openWildduckTarget(
 }
 
 async function begin({ connection: { collections } }: SourceParts, source: string): Promise<void> {
-  const { values, users, messages, plans } = collections;
+  const { values, users, messages, plans, signUpTokens } = collections;
   const begun = await values.findOne({ _id: MOVING });
   if (begun?.value === source) return;
   if (begun)
@@ -75,7 +81,9 @@ async function begin({ connection: { collections } }: SourceParts, source: strin
       `the database is being filled from ${begun.value}: finish that move, or drop the database`,
     );
   const any = await Promise.all(
-    [values, users, messages, plans].map((collection) => collection.countDocuments({}, { limit: 1 })),
+    [values, users, messages, plans, signUpTokens].map((collection) =>
+      collection.countDocuments({}, { limit: 1 }),
+    ),
   );
   if (any.some((count) => count > 0))
     throw new Error('the database is not empty: only an empty one can be filled');

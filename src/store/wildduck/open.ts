@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
-import type { Change, Plan, Store, StoreOptions } from '../contract.ts';
-import { hour } from '../../clock.ts';
+import type { Change, Plan, SignUpTokens, Store, StoreOptions } from '../contract.ts';
+import { hour, minute } from '../../clock.ts';
 import type { Clock, Random } from '../../clock.ts';
 import { createAcceptance } from './accept.ts';
 import { createAccounts } from './accounts.ts';
@@ -31,6 +31,7 @@ import { createReads } from './reads.ts';
 import { createRemoval } from './removal.ts';
 import { createRepair } from './repair.ts';
 import { createRounds } from './rounds.ts';
+import { createSignUpTokens } from './sign-up-tokens.ts';
 import { createTokens } from './tokens.ts';
 import { createUpkeep } from './upkeep.ts';
 import { createValues } from './values.ts';
@@ -103,6 +104,14 @@ async function openNow(
   const removal = createRemoval(core, inboxes, (account) => tokens.removeAll(account));
   const visible = createVisible(collections);
   const reads = createReads(core, visible, createAdopt(core));
+  const accounts = createAccounts(core, removal);
+  const signUpTokens = createSignUpTokens({
+    tokens: collections.signUpTokens,
+    accounts,
+    clock,
+    databaseClock,
+    ...lease,
+  });
   const gate = createGate(() => bus.connected);
   const destinations = createQueueDestinations(collections);
   const rows = createQueueRows({ collections, destinations, databaseClock, files });
@@ -142,6 +151,7 @@ async function openNow(
         ...upkeep,
         { name: 'files', every: hour, run: () => files.sweep() },
         { name: 'queue', every: hour, run: () => rows.sweep() },
+        { name: 'sign-up tokens', every: minute, run: () => signUpTokens.settleAbandoned() },
       ],
     }),
   );
@@ -149,14 +159,7 @@ async function openNow(
   const parts = opening.move();
   let closed: Promise<void> | undefined;
   return {
-    accounts: gate(
-      createAccounts(core, removal),
-      'create',
-      'setPasswordHash',
-      'touch',
-      'setAcceptsCleartext',
-      'remove',
-    ),
+    accounts: gate(accounts, 'create', 'setPasswordHash', 'touch', 'setAcceptsCleartext', 'remove'),
     mailboxes: gate(createMailboxes(core, inboxes, removal), 'create', 'remove', 'rename', 'subscribe'),
     messages: gate(
       {
@@ -175,6 +178,8 @@ async function openNow(
     pushJobs: gate(pushJobs),
     queue: gate(createQueue({ collections, clock, databaseClock, files, destinations, rows, nextFence })),
     values: gate(createValues(collections.values)),
+    // It makes accounts, as `create` of those does.
+    signUpTokens: gate<SignUpTokens>(signUpTokens, 'signUp'),
     ...gate(
       {
         accept: (plan: Plan) => acceptance.accept(plan),

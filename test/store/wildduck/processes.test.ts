@@ -169,6 +169,16 @@ describe('several processes on one database', { skip }, () => {
   for (const kind of ['stop', 'stall'] as const)
     test(`Redis away from one of them (${kind}): it takes nothing, and hears of everything when it is back`, async () => {
       const { account, inbox } = await createInbox(one.store, `cut-${kind}@example.org`);
+      const token = {
+        id: kind,
+        hash: kind,
+        note: '',
+        createdAt: now,
+        expiresAt: undefined,
+        uses: 1,
+        used: 0,
+      };
+      await one.store.signUpTokens.add(token);
       await other.store.messages.snapshot(inbox);
       const first = await deliver(one.store, account, 'before');
       await other.until((told) => uids(told, inbox).length === 1, 'the first');
@@ -193,8 +203,16 @@ describe('several processes on one database', { skip }, () => {
         () => other.store.messages.storeFlags(inbox, [first], change),
         () => other.store.messages.expunge(inbox, 'all'),
         () => other.store.tokens.add(account, 'token', now),
+        () =>
+          other.store.signUpTokens.signUp({
+            hash: kind,
+            address: `signup-${kind}@example.org`,
+            passwordHash: 'hash',
+            now,
+          }),
       ];
       for (const [index, each] of work.entries()) await assert.rejects(each, StoreUnavailable, `${index}`);
+      assert.deepEqual(await other.store.signUpTokens.find(kind), token, 'no use is spent');
       // What hurts nobody goes on, and what was begun is brought to its end.
       assert.equal((await other.store.messages.get(inbox, [first])).length, 1);
       assert.deepEqual(await other.store.pushJobs.claim(now, 1, 1000), []);
