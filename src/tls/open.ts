@@ -93,7 +93,7 @@ export async function openCertificate(options: CertificateOptions): Promise<Cert
 function supplied(certificate: Certificate): CertificateSupply {
   return {
     certificate,
-    challenges: { http: () => undefined, alpn: () => undefined },
+    challenges: { http: () => undefined, alpn: () => Promise.resolve(undefined) },
     start: () => undefined,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
