@@ -7,6 +7,7 @@ import type { Login } from './accounts/login.ts';
 import { createNewAccounts } from './accounts/new-account.ts';
 import { createRegistration } from './accounts/registration.ts';
 import { createDkimCheck } from './authenticity/check.ts';
+import { tealVersion } from './cli/version.ts';
 import { day, minute, second } from './clock.ts';
 import type { Clock, Random } from './clock.ts';
 import { createSigner } from './dkim/signer.ts';
@@ -20,11 +21,14 @@ import type { tasks } from './heavy.ts';
 import { createHealth } from './http/health.ts';
 import { createHttp } from './http/http-listener.ts';
 import { createHttps } from './http/https-listener.ts';
+import { createMetricsListener } from './http/metrics.ts';
+import { createReadings } from './http/readings.ts';
 import type { Addresses } from './http/addresses.ts';
 import { createWeb } from './http/web.ts';
 import type { WebParts } from './http/web.ts';
 import { createImap } from './imap/listener.ts';
 import { createAdmission } from './limits/admission.ts';
+import type { Admission } from './limits/admission.ts';
 import { createByteBudget } from './limits/byte-budget.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
 import { createSharedRateLimit } from './limits/shared-rate-limit.ts';
@@ -37,6 +41,8 @@ import { createPush } from './notify/push.ts';
 import { createEvents } from './observe/events.ts';
 import { createLog } from './observe/log.ts';
 import type { Log } from './observe/log.ts';
+import type { ConnectionKind } from './observe/metric-table.ts';
+import type { Metrics } from './observe/metrics.ts';
 import type { SendOut } from './outbound/consignment.ts';
 import type { Dialler } from './outbound/dialler.ts';
 import { createOutbound } from './outbound/outbound.ts';
@@ -68,7 +74,7 @@ export interface Relay extends AsyncDisposable {
 }
 
 type MailPortKey = 'smtp_port' | 'submission_port' | 'submissions_port' | 'imap_port' | 'imaps_port';
-type WebPortKey = 'http_port' | 'https_port' | 'health_port';
+type WebPortKey = 'http_port' | 'https_port' | 'health_port' | 'metrics_port';
 /** Those of the web may be left closed. */
 export type Ports = { readonly [key in MailPortKey]: number } & { readonly [key in WebPortKey]?: number };
 
@@ -139,7 +145,8 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   const clock = overrides.clock ?? systemClock;
   const random = overrides.random ?? systemRandom;
   const log = overrides.log ?? createLog(settings.log_level);
-  const events = createEvents(log);
+  const metrics = settings.metrics_port === undefined ? undefined : await loadMetrics();
+  const events = createEvents(log, metrics?.meter);
 
   // ---- what is kept ----------------------------------------------------------------------------------------------
   const changes = createChanges({ events });
@@ -248,7 +255,12 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     hashesInFlight: availableParallelism(),
   });
   // relay.md 1: one peer may hold a fifth of the connections.
-  const admissionOf = (max: number) => createAdmission({ max, maxPerPeer: Math.max(1, Math.floor(max / 5)) });
+  const admissions = new Map<ConnectionKind, Admission>();
+  const admissionOf = (kind: ConnectionKind, max: number) => {
+    const admission = createAdmission({ max, maxPerPeer: Math.max(1, Math.floor(max / 5)) });
+    admissions.set(kind, admission);
+    return admission;
+  };
   // Strangers and slow readers must not be able to use up what those who send need, nor one of them what others need.
   const budgetOfSenders = createByteBudget(MESSAGES_IN_MEMORY * settings.max_message_size);
   const sharedBudget = () =>
@@ -335,7 +347,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       ...smtp,
       port,
       byteBudget: budgetOfStrangers,
-      admission: admissionOf(settings.max_smtp_connections),
+      admission: admissionOf('smtp', settings.max_smtp_connections),
       take: receive,
       isLocal,
     });
@@ -344,12 +356,15 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       ...smtp,
       mode,
       port,
-      admission: admissionOf(settings.max_smtp_connections),
+      admission: admissionOf(
+        mode === 'implicit' ? 'submissions' : 'submission',
+        settings.max_smtp_connections,
+      ),
       take: submit,
       login,
       rateLimits,
     });
-  const imapAdmission = admissionOf(settings.max_imap_connections);
+  const imapAdmission = admissionOf('imap', settings.max_imap_connections);
   const imap = (mode: 'implicit' | 'starttls') => (port: number) =>
     createImap({
       ...common,
@@ -378,7 +393,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     port = settings[key] ?? 0,
   ): Promise<L> => {
     const listener = await bind(port).catch((error: unknown) => {
-      throw portUnavailable(key, port, host, error);
+      throw portUnavailable(key, port, key === 'metrics_port' ? settings.metrics_address : host, error);
     });
     listeners.push(listener);
     return listener;
@@ -408,7 +423,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       isLocal,
       maxMessageSize: settings.max_message_size,
       byteBudget: budgetOfStrangers,
-      admission: admissionOf(settings.max_smtp_connections),
+      admission: admissionOf('mxdeliv', settings.max_smtp_connections),
       events,
       clock,
       random,
@@ -423,7 +438,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
         imap: imaps,
         smtp: smtps,
         alpnChallenge: challenges.alpn,
-        admission: admissionOf(MAX_WEB_CONNECTIONS),
+        admission: admissionOf('https', MAX_WEB_CONNECTIONS),
       }),
     );
   }
@@ -438,16 +453,28 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
             names: new Set(['', 'www.', 'mta-sts.', 'autoconfig.'].map((prefix) => prefix + mailDomain)),
             httpsPort: https?.port,
             httpChallenge: challenges.http,
-            admission: admissionOf(MAX_WEB_CONNECTIONS),
+            admission: admissionOf('http', MAX_WEB_CONNECTIONS),
           }),
         );
   const health =
     settings.health_port === undefined
       ? undefined
       : await listen('health_port', (port) => createHealth({ port, ping: () => store.ping(), clock }));
+  const scraped =
+    metrics &&
+    (await listen('metrics_port', (port) =>
+      createMetricsListener({
+        host: settings.metrics_address,
+        port,
+        metrics,
+        read: createReadings({ store, supply, admissions, clock }),
+        events,
+      }),
+    ));
   const ports: Ports = {
     ...mailPorts,
     ...(health && { health_port: health.port }),
+    ...(scraped && { metrics_port: scraped.port }),
     ...(http && { http_port: http.port }),
     ...(https && { https_port: https.port }),
   };
@@ -471,6 +498,12 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     ready: () => events.ready(domain, ports),
     [Symbol.asyncDispose]: () => (stopped ??= stop()),
   };
+}
+
+/** prom-client is loaded where somebody is to read it. */
+async function loadMetrics(): Promise<Metrics> {
+  const { createMetrics } = await import('./observe/metrics.ts');
+  return createMetrics(tealVersion());
 }
 
 /** The look at our zone that is taken once a day. */
@@ -510,7 +543,8 @@ function portUnavailable(key: keyof Ports, port: number, host: string, error: un
     );
   }
   if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT') {
-    return new PortUnavailable(`listen_address ${host} is not an address of this machine`);
+    const setting = key === 'metrics_port' ? 'metrics_address' : 'listen_address';
+    return new PortUnavailable(`${setting} ${host} is not an address of this machine`);
   }
   return error;
 }

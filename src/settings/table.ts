@@ -314,6 +314,22 @@ export const table = {
       'Where a supervisor on this machine asks how Teal is: http://127.0.0.1:PORT/health/live and /health/ready, the ' +
       'second with 503 while the store does not answer.',
   }),
+  metrics_port: setting({
+    group: 'network',
+    type: optionalPort,
+    default: 'off',
+    text:
+      'Where Prometheus reads the metrics of docs/metrics.md: http://METRICS_ADDRESS:PORT/metrics, without TLS and ' +
+      'without a password.',
+  }),
+  metrics_address: setting({
+    group: 'network',
+    type: ipAddress,
+    default: '127.0.0.1',
+    text:
+      'The address for metrics_port, where nobody but Prometheus should come: of loopback, of a private network, or in a ' +
+      'container 0.0.0.0 with the port left out of what is published.',
+  }),
   dns_servers: setting({
     group: 'network',
     type: serverList,
