@@ -23,10 +23,13 @@ import { createHttp } from './http/http-listener.ts';
 import { createHttps } from './http/https-listener.ts';
 import { createMetricsListener } from './http/metrics.ts';
 import { createReadings } from './http/readings.ts';
+import { originOf } from './http/addresses.ts';
 import type { Addresses } from './http/addresses.ts';
+import { createIroh } from './http/iroh.ts';
 import { createWeb } from './http/web.ts';
 import type { WebParts } from './http/web.ts';
 import { createImap } from './imap/listener.ts';
+import { createAddressList } from './limits/address-list.ts';
 import { createAdmission } from './limits/admission.ts';
 import type { Admission } from './limits/admission.ts';
 import { createByteBudget } from './limits/byte-budget.ts';
@@ -42,7 +45,6 @@ import { createEvents } from './observe/events.ts';
 import { createLog } from './observe/log.ts';
 import type { Log } from './observe/log.ts';
 import type { ConnectionKind } from './observe/metric-table.ts';
-import type { Metrics } from './observe/metrics.ts';
 import type { SendOut } from './outbound/consignment.ts';
 import type { Dialler } from './outbound/dialler.ts';
 import { createOutbound } from './outbound/outbound.ts';
@@ -133,6 +135,8 @@ const MESSAGES_IN_MEMORY = 4;
 const MESSAGES_OF_A_PEER = 2;
 /** On 80 and 443 each; a request takes milliseconds, so this many are a flood already. */
 const MAX_WEB_CONNECTIONS = 2000;
+/** Apps in chats that are open on some device; each costs two sockets. */
+const MAX_IROH_CONNECTIONS = 5000;
 /** Accounts whose sending is remembered for the rate limits. */
 const MAX_RATE_LIMITED = 100_000;
 
@@ -145,7 +149,11 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   const clock = overrides.clock ?? systemClock;
   const random = overrides.random ?? systemRandom;
   const log = overrides.log ?? createLog(settings.log_level);
-  const metrics = settings.metrics_port === undefined ? undefined : await loadMetrics();
+  // prom-client is loaded where somebody is to read it.
+  const metrics =
+    settings.metrics_port === undefined
+      ? undefined
+      : (await import('./observe/metrics.ts')).createMetrics(tealVersion());
   const events = createEvents(log, metrics?.meter);
 
   // ---- what is kept ----------------------------------------------------------------------------------------------
@@ -228,7 +236,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     perHour === 0
       ? undefined
       : createRateLimit({ perMinute: perHour / 60, burst: perHour, maxKeys: MAX_RATE_LIMITED, clock });
-  const { mayCreate, mayOffer } = createRegistration({
+  const { mayCreate, ...whoMay } = createRegistration({
     dataDir: settings.data_dir,
     mode: settings.registration,
     refuseAutomatic: settings.refuse_automatic_accounts,
@@ -243,7 +251,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       machineReadings(settings.data_dir),
     ),
   });
-  const newAccounts = createNewAccounts({ store, random, events, domain, rules, mayOffer });
+  const newAccounts = createNewAccounts({ store, clock, random, events, domain, rules, ...whoMay });
   const login = createLogin({
     store,
     clock,
@@ -338,9 +346,22 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     }),
   );
 
+  const iroh =
+    settings.iroh_upstream === undefined || settings.https_port === undefined
+      ? undefined
+      : scope.use(
+          createIroh({
+            upstream: new URL(settings.iroh_upstream),
+            admission: admissionOf('iroh', MAX_IROH_CONNECTIONS),
+            clock,
+            events,
+          }),
+        );
+
   // ---- who listens: last, when all that they need is there ---------------------------------------------------------
   const host = hostOf(settings);
-  const common = { host, certificate, byteBudget: budgetOfSenders, events, clock, random };
+  const proxies = createAddressList(settings.proxy_protocol_from);
+  const common = { host, proxies, certificate, byteBudget: budgetOfSenders, events, clock, random };
   const smtp = { ...common, domain: mailDomain, maxMessageSize: settings.max_message_size };
   const inbound = (port: number) =>
     createInbound({
@@ -364,6 +385,13 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       login,
       rateLimits,
     });
+  let https: { readonly port: number } | undefined;
+  const addresses: Addresses = {
+    host: mailDomain,
+    isIpv4: kindOfMailDomain(mailDomain) === 'ipv4',
+    certificateIsPublic: () => isPublic(certificate.pair),
+    ports: () => ({ ...mailPorts, https_port: https?.port ?? 443 }),
+  };
   const imapAdmission = admissionOf('imap', settings.max_imap_connections);
   const imap = (mode: 'implicit' | 'starttls') => (port: number) =>
     createImap({
@@ -380,6 +408,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
         maxMessageSize: settings.max_message_size,
         compress: settings.imap_compress,
         ...(settings.privacy_mail ? { adminUri: `mailto:${settings.privacy_mail}` } : {}),
+        irohRelay: () => settings.iroh_relay ?? (iroh && originOf(addresses)),
       },
     });
   const listeners: AsyncDisposable[] = [];
@@ -409,14 +438,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   };
 
   // ---- the web -----------------------------------------------------------------------------------------------------
-  const webOptions = { host, events, clock };
-  let https: { readonly port: number } | undefined;
-  const addresses: Addresses = {
-    host: mailDomain,
-    isIpv4: kindOfMailDomain(mailDomain) === 'ipv4',
-    certificateIsPublic: () => isPublic(certificate.pair),
-    ports: () => ({ ...mailPorts, https_port: https?.port ?? 443 }),
-  };
+  const webOptions = { host, proxies, events, clock };
   if (settings.https_port !== undefined) {
     const mxdeliv = {
       take: receive,
@@ -428,7 +450,9 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       clock,
       random,
     };
-    const web = scope.use(await createWeb({ addresses, newAccounts, events, mxdeliv, ...siteOf(settings) }));
+    const web = scope.use(
+      await createWeb({ addresses, newAccounts, events, mxdeliv, iroh, ...siteOf(settings) }),
+    );
     https = await listen('https_port', (port) =>
       createHttps({
         ...webOptions,
@@ -498,12 +522,6 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     ready: () => events.ready(domain, ports),
     [Symbol.asyncDispose]: () => (stopped ??= stop()),
   };
-}
-
-/** prom-client is loaded where somebody is to read it. */
-async function loadMetrics(): Promise<Metrics> {
-  const { createMetrics } = await import('./observe/metrics.ts');
-  return createMetrics(tealVersion());
 }
 
 /** The look at our zone that is taken once a day. */

@@ -139,5 +139,5 @@ function registration(settings: Settings): Line {
   if (settings.registration === 'closed') return ok('registration', 'closed');
   return existsSync(join(settings.data_dir, 'nocreate'))
     ? ok('registration', 'closed by the file nocreate in data_dir')
-    : ok('registration', settings.registration);
+    : ok('registration', settings.registration === 'token' ? 'by token' : settings.registration);
 }

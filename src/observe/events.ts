@@ -72,6 +72,11 @@ export function createEvents(log: Log, { add, time }: Meter = noMeter) {
       log.info({ event: 'session-refused', service, session, code: refusal.code, detail: refusal.detail });
       add('teal_sessions_refused_total', { service, code: refusal.code });
     },
+    /** A machine of proxy_protocol_from did not say first for whom it speaks; `connections` since the last such line. */
+    proxyHeaderRefused: (service: Service, reason: string, connections: number) => {
+      log.warn({ event: 'proxy-header-refused', service, reason, connections });
+      add('teal_proxy_headers_refused_total', { service }, connections);
+    },
     /** The peer, or the network, broke the session. Ordinary; kept for finding faults. */
     sessionFailed: (service: Service, session: string, error: Error) => {
       log.debug({ event: 'session-failed', service, session, reason: error.message });
@@ -90,6 +95,11 @@ export function createEvents(log: Log, { add, time }: Meter = noMeter) {
     loginUnavailable: (reason: string) => {
       log.warn({ event: 'login-unavailable', reason });
       add('teal_logins_unavailable_total');
+    },
+    /** `/new` made no account for whoever asked with a token, or without one where it takes one. */
+    signUpRefused: (reason: string) => {
+      log.info({ event: 'sign-up-refused', reason });
+      add('teal_sign_ups_refused_total');
     },
     accountCreated: (address: string) => {
       log.info({ event: 'account-created', address });

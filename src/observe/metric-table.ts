@@ -4,7 +4,10 @@ import type { RefusalCode } from '../errors.ts';
 export const services = ['smtp', 'submission', 'submissions', 'imap', 'imaps', 'http', 'https'] as const;
 export type Service = (typeof services)[number];
 
-/** What connections are counted by: the two IMAP ports share one limit; of mxdeliv it is requests under way. */
+/**
+ * What connections are counted by: the two IMAP ports share one limit; of mxdeliv it is requests under way, of iroh
+ * connections that are passed on.
+ */
 export const connectionKinds = [
   'smtp',
   'submission',
@@ -13,6 +16,7 @@ export const connectionKinds = [
   'http',
   'https',
   'mxdeliv',
+  'iroh',
 ] as const;
 export type ConnectionKind = (typeof connectionKinds)[number];
 
@@ -54,6 +58,7 @@ export const metricTable = {
     'Logins answered with a temporary failure: the store is away, or more come at once than passwords are hashed for',
     {},
   ),
+  teal_sign_ups_refused_total: counter('Accounts that /new did not make, for a token or the want of one', {}),
   teal_accounts_created_total: counter('Accounts made', {}),
 
   teal_messages_accepted_total: counter(
@@ -112,12 +117,19 @@ export const metricTable = {
     {},
   ),
 
-  teal_connections: gauge('Connections open now; of mxdeliv requests under way', {
-    service: connectionKinds,
-  }),
+  teal_connections: gauge(
+    'Connections open now; of mxdeliv requests under way, of iroh those passed on to iroh_upstream',
+    {
+      service: connectionKinds,
+    },
+  ),
   teal_sessions_refused_total: counter(
     'Sessions turned away or ended by Teal, by the code of docs/errors.md; as often as the log tells of it',
     { service: services, code: codes },
+  ),
+  teal_proxy_headers_refused_total: counter(
+    'Connections of a proxy (proxy_protocol_from) without a good PROXY header',
+    { service: services },
   ),
   teal_sessions_failed_total: counter('Sessions broken by the peer or the network', { service: services }),
 

@@ -4,12 +4,14 @@ import type { Clock } from '../clock.ts';
 /** relay.md 3: for so long a host without /mxdeliv is not asked again. */
 const ABSENT_TIME = 30 * minute;
 /** Hosts remembered; the one longest known goes first. */
-const MAX_HOSTS = 10_000;
+export const MAX_HOSTS = 10_000;
 
 /** The hosts that have no /mxdeliv. */
 export interface KnownAbsent {
   has(host: string): boolean;
   add(host: string): void;
+  /** Forgets it: it is to be asked again. */
+  remove(host: string): void;
 }
 
 export function createKnownAbsent(clock: Clock): KnownAbsent {
@@ -22,6 +24,7 @@ export function createKnownAbsent(clock: Clock): KnownAbsent {
       until.delete(host);
       return false;
     },
+    remove: (host) => void until.delete(host),
     add(host) {
       until.delete(host);
       until.set(host, clock.now() + ABSENT_TIME);

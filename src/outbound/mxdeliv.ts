@@ -9,7 +9,7 @@ import type { Clock } from '../clock.ts';
 import type { Consignment } from './consignment.ts';
 import { deadline } from './deadline.ts';
 import type { Dial } from './dialler.ts';
-import { stuffDots } from './dot-stuffing.ts';
+import { stuffDots, stuffedLength } from './dot-stuffing.ts';
 import { parseReply } from './reply.ts';
 import type { Reply } from './reply.ts';
 
@@ -78,7 +78,6 @@ export function createMxdeliv({ dial, clock }: MxdelivParts): Mxdeliv {
         time[Symbol.dispose]();
         resolve(posted);
       };
-      const chunks = stuffDots(message);
       const sent = request(
         {
           agent,
@@ -88,7 +87,7 @@ export function createMxdeliv({ dial, clock }: MxdelivParts): Mxdeliv {
           path: '/mxdeliv',
           signal: time.signal,
           headers: {
-            'content-length': chunks.reduce((sum, chunk) => sum + chunk.length, 0),
+            'content-length': stuffedLength(message),
             // Absent for the null sender.
             ...(sender === '' ? {} : { 'x-mail-from': sender }),
             'x-mail-to': [...recipients],
@@ -105,7 +104,7 @@ export function createMxdeliv({ dial, clock }: MxdelivParts): Mxdeliv {
           end({ kind: 'stale' });
         else end(unknown(error));
       });
-      for (const chunk of chunks) sent.write(chunk);
+      for (const chunk of stuffDots(message)) sent.write(chunk);
       sent.end();
     });
 

@@ -11,9 +11,10 @@ import type { MtaStsMode } from './mta-sts.ts';
 import { createMxdeliv, MAX_RECIPIENTS } from './mxdeliv.ts';
 import { refusedBy, Stopped, trouble } from './problem.ts';
 import { findHosts } from './route.ts';
-import { connectSmtp, SmtpRefused, TlsRefused } from './smtp-client.ts';
+import { connectSmtp, TlsRefused } from './smtp-client.ts';
 import type { SmtpClient } from './smtp-client.ts';
 import { createSmtpPool } from './smtp-pool.ts';
+import { SmtpRefused } from './smtp-wire.ts';
 import { createTlsPolicy } from './tls-policy.ts';
 import { transact } from './transaction.ts';
 
@@ -123,15 +124,8 @@ export function createOutbound(parts: OutboundParts): Outbound {
     signal: AbortSignal,
   ): Promise<readonly RecipientOutcome[]> => {
     try {
-      const { outcomes, clean } = await transact(client, host, consignment, signal);
-      // A transaction that did not come to its end is over (RFC 5321 4.1.1.5).
-      const ready =
-        clean &&
-        (await client.commands(['RSET'], signal).then(
-          ([reply]) => reply?.code === 250,
-          () => false,
-        ));
-      if (ready) pool.give(key, { client, transactions });
+      const { outcomes, clean } = await transact(client, host, consignment, transactions > 0, signal);
+      if (clean) pool.give(key, { client, transactions });
       else client[Symbol.dispose]();
       return outcomes;
     } catch (error) {

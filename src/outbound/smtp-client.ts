@@ -7,8 +7,8 @@ import type { Clock } from '../clock.ts';
 import { deadline } from './deadline.ts';
 import { reasonOf } from './dialler.ts';
 import type { Dial } from './dialler.ts';
-import { createReplyReader } from './reply.ts';
-import type { Reply, ReplyReader } from './reply.ts';
+import type { Reply } from './reply.ts';
+import { createWire, SmtpRefused } from './smtp-wire.ts';
 
 /**
  * How long each step may take: those of RFC 5321 4.5.3.2 shortened, since a chat message that waits minutes is better
@@ -24,9 +24,6 @@ export const STEP_TIME = {
   dot: 10 * minute,
 } as const;
 
-/** Bytes written at once, each within STEP_TIME.block. */
-const BLOCK = 256 * 1024;
-
 export interface SmtpClientParts {
   readonly dial: Dial;
   readonly clock: Clock;
@@ -40,26 +37,31 @@ export interface SmtpClient extends Disposable {
   readonly extensions: ReadonlyMap<string, string>;
   /** Whether it can be used for more: not closed, nothing unasked has come. */
   readonly usable: boolean;
-  /** Sends lines at once and reads a reply for each. */
+  /** Sends lines at once and reads a reply for each. Rejects with SmtpRefused where the server said that it goes away. */
   commands(lines: readonly string[], signal: AbortSignal): Promise<Reply[]>;
-  /** Sends DATA's text (dots stuffed, ended by CRLF) and the dot, and reads the reply to it. */
-  text(chunks: readonly Buffer[], signal: AbortSignal): Promise<Reply>;
+  /**
+   * Sends DATA's text (dots stuffed, ended by CRLF) and the dot, and reads the reply to it. A refusal that comes before
+   * the dot is the reply, and the dot is not sent. Rejects with Unconfirmed where the dot was sent.
+   */
+  text(chunks: Iterable<Buffer>, signal: AbortSignal): Promise<Reply>;
+  /** Says QUIT where that can be said, and ends the connection. */
+  [Symbol.dispose](): void;
 }
 
-/** The server does not do what we need: an answer of its own, or its absence. */
-export class SmtpRefused extends Error {
-  override name = 'SmtpRefused';
+/** The whole message was sent, dot and all, and there is no answer: it may have been taken. */
+export class Unconfirmed extends Error {
+  override name = 'Unconfirmed';
+}
+
+/** The certificate, or TLS itself, is not what it must be; the message says why, `reply` what the server said to it. */
+export class TlsRefused extends Error {
+  override name = 'TlsRefused';
   readonly reply: Reply | undefined;
 
   constructor(message: string, reply?: Reply) {
     super(message);
     this.reply = reply;
   }
-}
-
-/** The certificate, or TLS itself, is not what it must be; the message says why. */
-export class TlsRefused extends Error {
-  override name = 'TlsRefused';
 }
 
 /** Connects to port 25 of `host`, through STARTTLS to the second EHLO. Rejects with SmtpRefused, TlsRefused and others. */
@@ -79,12 +81,17 @@ export async function connectSmtp(
   let wire = createWire(raw, clock);
   const ask = async (line: string) => {
     await wire.write(`${line}\r\n`, STEP_TIME.command, signal);
-    return wire.reply(STEP_TIME.command, signal);
+    return wire.reply(STEP_TIME.command, replyTo(line), signal);
   };
-  expect(await wire.reply(STEP_TIME.greeting, signal), 220, 'the connection');
-  const before = extensionsOf(expect(await ask(`EHLO ${helo}`), 250, 'EHLO'));
-  if (!before.has('STARTTLS')) throw new TlsRefused('it does not offer STARTTLS');
-  expect(await ask('STARTTLS'), 220, 'STARTTLS');
+  expect(await wire.reply(STEP_TIME.greeting, 'its greeting', signal), 220, 'the connection');
+  const hello = await ask(`EHLO ${helo}`);
+  // RFC 5321 4.1.4: what knows no EHLO has no extensions.
+  if (NOT_KNOWN.has(hello.code)) throw new TlsRefused('it does not offer STARTTLS', hello);
+  if (!extensionsOf(expect(hello, 250, 'EHLO')).has('STARTTLS'))
+    throw new TlsRefused('it does not offer STARTTLS');
+  const go = await ask('STARTTLS');
+  // A server that is set up badly is mended one day: for now, whatever it says (RFC 3207 4).
+  if (go.code !== 220) throw new TlsRefused('it refused STARTTLS', go);
   // What came with the answer was sent before TLS by anybody between us (RFC 3207 6).
   if (wire.pending) throw new TlsRefused('it said more before TLS than it was asked');
   wire.release();
@@ -96,6 +103,8 @@ export async function connectSmtp(
   }
   const extensions = extensionsOf(expect(await ask(`EHLO ${helo}`), 250, 'EHLO'));
   const open = scope.move();
+  /** Between 354 and the dot every line is text. */
+  let inText = false;
   return {
     extensions,
     get usable() {
@@ -104,19 +113,51 @@ export async function connectSmtp(
     async commands(lines, within) {
       await wire.write(lines.map((line) => `${line}\r\n`).join(''), STEP_TIME.command, within);
       const replies: Reply[] = [];
-      for (const line of lines)
-        replies.push(await wire.reply(line === 'DATA' ? STEP_TIME.data : STEP_TIME.command, within));
+      for (const line of lines) {
+        const time = line === 'DATA' ? STEP_TIME.data : STEP_TIME.command;
+        const reply = await wire.reply(time, replyTo(line), within);
+        inText = line === 'DATA' && reply.code === 354;
+        replies.push(reply);
+      }
       return replies;
     },
     async text(chunks, within) {
-      for (const chunk of chunks)
-        for (let at = 0; at < chunk.length; at += BLOCK)
-          await wire.write(chunk.subarray(at, at + BLOCK), STEP_TIME.block, within);
-      await wire.write('.\r\n', STEP_TIME.block, within);
-      return wire.reply(STEP_TIME.dot, within);
+      try {
+        for (const chunk of chunks) {
+          if (wire.pending) break;
+          await wire.write(chunk, STEP_TIME.block, within);
+        }
+      } catch (error) {
+        // It may have said why it hung up.
+        if (!wire.pending) throw error;
+      }
+      if (wire.pending) {
+        const early = await wire.reply(STEP_TIME.command, 'its reply in the middle of the message', within);
+        wire.spoil('the message was not sent to its end');
+        if (early.code < 400) throw new Error('it answered before the end of the message');
+        return early;
+      }
+      try {
+        await wire.write('.\r\n', STEP_TIME.block, within);
+        inText = false;
+        return await wire.reply(STEP_TIME.dot, 'its reply to the message', within);
+      } catch (error) {
+        throw new Unconfirmed(error instanceof Error ? error.message : String(error));
+      }
     },
-    [Symbol.dispose]: () => open.dispose(),
+    [Symbol.dispose]: () => {
+      if (wire.usable && !inText) wire.quit();
+      else open.dispose();
+    },
   };
+}
+
+/** RFC 5321 4.2.4: the command is not known, or not implemented. */
+const NOT_KNOWN: ReadonlySet<number> = new Set([500, 502, 504]);
+
+/** For the error where it does not come; no address in it. */
+function replyTo(line: string): string {
+  return `its reply to ${line.split(' ', 1)[0] ?? ''}`;
 }
 
 function expect(reply: Reply, code: number, what: string): Reply {
@@ -131,9 +172,15 @@ async function handshake(raw: Socket, options: ConnectionOptions, signal: AbortS
   } catch (error) {
     secure.destroy();
     if (signal.aborted) throw reasonOf(signal);
-    throw new TlsRefused(error instanceof Error ? error.message : String(error));
+    throw new TlsRefused(tlsTrouble(error));
   }
   return secure;
+}
+
+/** OpenSSL has the file and line of its source in its messages; `reason` is the part for people. */
+function tlsTrouble(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return 'reason' in error && typeof error.reason === 'string' ? error.reason : error.message;
 }
 
 /** `EHLO`'s answer (RFC 5321 4.1.1.1): its first line is a greeting. */
@@ -144,83 +191,3 @@ function extensionsOf({ lines }: Reply): ReadonlyMap<string, string> {
   });
   return new Map(entries);
 }
-
-/** Bytes out and replies in, with a limit for each step. */
-function createWire(socket: Socket, clock: Clock) {
-  const reader: ReplyReader = createReplyReader();
-  const replies: Reply[] = [];
-  let broken: Error | undefined;
-  /** TypeScript does not see that it changes meanwhile. */
-  const breakage = (): Error | undefined => broken;
-  /** One waits at a time. */
-  let wake = () => {};
-  const fail = (error: Error): void => {
-    broken ??= error;
-    wake();
-  };
-  const onData = (chunk: Buffer) => {
-    try {
-      replies.push(...reader.push(chunk));
-      if (replies.length > MAX_UNREAD) throw new Error('more replies than questions');
-    } catch (error) {
-      socket.destroy();
-      fail(error as Error);
-    }
-    wake();
-  };
-  const onClose = () => fail(new Error('the connection was closed'));
-  socket.on('data', onData);
-  socket.on('error', fail);
-  socket.on('close', onClose);
-
-  const until = async (ready: () => boolean, time: AbortSignal): Promise<void> => {
-    while (!ready()) {
-      if (time.aborted) throw reasonOf(time);
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        time.addEventListener('abort', () => resolve(), { once: true });
-      });
-    }
-  };
-
-  return {
-    get pending() {
-      return reader.pending || replies.length > 0;
-    },
-    get usable() {
-      return broken === undefined && !socket.destroyed && replies.length === 0 && !reader.pending;
-    },
-    release() {
-      socket.off('data', onData);
-      socket.off('close', onClose);
-    },
-    async write(bytes: Buffer | string, ms: number, signal: AbortSignal): Promise<void> {
-      if (broken) throw broken;
-      if (socket.write(bytes)) return;
-      using time = deadline(clock, ms, 'taking what we send', signal);
-      let drained = false;
-      const onDrain = () => {
-        drained = true;
-        wake();
-      };
-      socket.once('drain', onDrain);
-      try {
-        await until(() => drained || broken !== undefined, time.signal);
-      } finally {
-        socket.off('drain', onDrain);
-      }
-      const now = breakage();
-      if (now) throw now;
-    },
-    async reply(ms: number, signal: AbortSignal): Promise<Reply> {
-      using time = deadline(clock, ms, 'its reply', signal);
-      await until(() => replies.length > 0 || broken !== undefined, time.signal);
-      const reply = replies.shift();
-      if (reply) return reply;
-      throw broken ?? new Error('the connection was closed');
-    },
-  };
-}
-
-/** Replies that came before they were asked for: PIPELINING has some hundreds (MAIL, a thousand RCPT, DATA). */
-const MAX_UNREAD = 2000;

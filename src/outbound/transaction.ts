@@ -2,33 +2,40 @@ import type { Consignment, RecipientOutcome } from './consignment.ts';
 import { stuffDots } from './dot-stuffing.ts';
 import { refusedBy, Stopped, trouble } from './problem.ts';
 import type { Reply } from './reply.ts';
+import { Unconfirmed } from './smtp-client.ts';
 import type { SmtpClient } from './smtp-client.ts';
+import { SmtpRefused } from './smtp-wire.ts';
 
 /**
- * One mail transaction (RFC 5321 3.3) for all recipients, each with an outcome of its own. `clean` tells whether the
- * connection can be used again. Throws Stopped where the connection broke: with `tryNext` where nothing of the text was
- * sent, so that no other host can make a second copy.
+ * One mail transaction (RFC 5321 3.3) for all recipients, each with an outcome of its own. `reused`: whether there was one
+ * before on this connection, which is over by RSET then. `clean` tells whether the connection can be used again. Throws
+ * Stopped where the connection broke: with `tryNext` where the dot was not sent, so that no other host can make a second
+ * copy.
  */
 export async function transact(
   client: SmtpClient,
   host: string,
   consignment: Consignment,
+  reused: boolean,
   signal: AbortSignal,
 ): Promise<{ outcomes: RecipientOutcome[]; clean: boolean }> {
   const { recipients, message } = consignment;
   const tooBig = sizeProblem(client, host, message.length);
   if (tooBig) return { outcomes: recipients.map(() => tooBig), clean: true };
 
-  const broken = (error: unknown, sent: boolean): never => {
+  const broken = (error: unknown): never => {
+    if (error instanceof SmtpRefused && error.reply) {
+      const { problem } = refusedBy(host, error.reply, 'to go on');
+      throw new Stopped('deferred', problem, true);
+    }
     const why = error instanceof Error ? error.message : String(error);
-    const text = sent
-      ? `${host} did not confirm the message, which it may have taken: ${why}`
-      : `the connection to ${host} broke: ${why}`;
-    throw new Stopped('deferred', trouble('4.4.2', text, host), !sent);
+    if (error instanceof Unconfirmed) {
+      const text = `${host} did not confirm the message, which it may have taken: ${why}`;
+      throw new Stopped('deferred', trouble('4.4.2', text, host));
+    }
+    throw new Stopped('deferred', trouble('4.4.2', `the connection to ${host} broke: ${why}`, host), true);
   };
-  const [mail, rcpts, data] = await envelope(client, consignment, signal).catch((error: unknown) =>
-    broken(error, false),
-  );
+  const [mail, rcpts, data] = await envelope(client, consignment, reused, signal).catch(broken);
   if (mail.code >= 300) {
     const outcome = refusedBy(host, mail, 'the sender');
     return { outcomes: recipients.map(() => outcome), clean: !begins(data) };
@@ -43,7 +50,9 @@ export async function transact(
     return { outcomes: refused.map((outcome) => outcome ?? NEVER), clean: !begins(data) };
   const ends = (outcome: RecipientOutcome) => refused.map((each) => each ?? outcome);
   if (!begins(data)) return { outcomes: ends(refusedBy(host, data, 'the message')), clean: true };
-  const reply = await client.text(stuffDots(message), signal).catch((error: unknown) => broken(error, true));
+  // A reply too many before the text would be taken for the one to its dot.
+  if (!client.usable) broken(new Error('it hung up, or said more than it was asked'));
+  const reply = await client.text(stuffDots(message), signal).catch(broken);
   const outcome: RecipientOutcome =
     reply.code < 300 ? { kind: 'delivered', via: 'smtp', host } : refusedBy(host, reply, 'the message');
   return { outcomes: ends(outcome), clean: client.usable };
@@ -60,6 +69,7 @@ function begins(data: Reply | undefined): boolean {
 async function envelope(
   client: SmtpClient,
   { sender, recipients, message }: Consignment,
+  reused: boolean,
   signal: AbortSignal,
 ): Promise<[mail: Reply, rcpts: Reply[], data: Reply | undefined]> {
   const parameters = [
@@ -69,9 +79,12 @@ async function envelope(
   const mail = `MAIL FROM:<${sender}>${parameters.join('')}`;
   const rcpts = recipients.map((recipient) => `RCPT TO:<${recipient}>`);
   if (client.extensions.has('PIPELINING')) {
-    const replies = await client.commands([mail, ...rcpts, 'DATA'], signal);
+    const reset = reused ? ['RSET'] : [];
+    const replies = await client.commands([...reset, mail, ...rcpts, 'DATA'], signal);
+    if (reused) expectReset(replies.shift());
     return [replies[0]!, replies.slice(1, -1), replies.at(-1)];
   }
+  if (reused) expectReset((await client.commands(['RSET'], signal))[0]);
   const [first] = await client.commands([mail], signal);
   if (first!.code >= 300) return [first!, [], undefined];
   const answers: Reply[] = [];
@@ -79,6 +92,11 @@ async function envelope(
   if (answers.every(({ code }) => code >= 300)) return [first!, answers, undefined];
   const [data] = await client.commands(['DATA'], signal);
   return [first!, answers, data];
+}
+
+/** RFC 5321 4.1.1.5: nothing but 250 can come; else nobody knows what of the last transaction still counts. */
+function expectReset(reply: Reply | undefined): void {
+  if (reply?.code !== 250) throw new Error('it cannot begin anew on an old connection');
 }
 
 /** RFC 1870: what is above the server's limit is not sent to hear that. */

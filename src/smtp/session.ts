@@ -29,6 +29,8 @@ export interface SessionParts {
   readonly service: Service;
   /** Names the session in our log. */
   readonly id: string;
+  /** The client's network address; the socket may know that of a proxy alone. */
+  readonly peer: string;
   readonly domain: string;
   /** Whether MAIL needs AUTH; AUTH is offered under TLS alone. */
   readonly loginRequired: boolean;
@@ -87,7 +89,7 @@ export class Session extends SMTPConnection {
   #over = false;
 
   constructor(server: SMTPServer, socket: Socket, parts: SessionParts) {
-    super(server, socket, { id: parts.id });
+    super(server, socket, { id: parts.id, remoteAddress: parts.peer });
     this.#parts = parts;
     this.#openedAt = this.#lastInput = parts.clock.now();
   }

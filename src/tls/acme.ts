@@ -61,7 +61,7 @@ const ADDRESS_PROFILE = 'shortlived';
 export async function openAcme(options: AcmeOptions): Promise<Acme> {
   const { values, directoryUrl, domain, clock, random, events } = options;
   const state = await openAcmeState(values);
-  const challenges = createChallenges(state.accountKey);
+  const challenges = createChallenges(state.accountKey, values);
   const lease = createLease(values, 'acme.lease', clock, random);
   const stop = new AbortController();
 

@@ -104,7 +104,7 @@ export async function openCertificate(options: CertificateOptions): Promise<Cert
 function supplied(certificate: Certificate): CertificateSupply {
   return {
     certificate,
-    challenges: { http: () => undefined, alpn: () => undefined },
+    challenges: { http: () => undefined, alpn: () => Promise.resolve(undefined) },
     failing: false,
     start: () => undefined,
     [Symbol.asyncDispose]: () => Promise.resolve(),

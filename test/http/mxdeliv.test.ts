@@ -180,7 +180,7 @@ describe('POST /mxdeliv', () => {
         web: { http1: app.server, http2 },
         imap: { serve: (socket) => void socket.destroy() },
         smtp: { serve: (socket) => void socket.destroy() },
-        alpnChallenge: () => undefined,
+        alpnChallenge: () => Promise.resolve(undefined),
         admission: createAdmission({ max: 50, maxPerPeer: 50 }),
         events,
         clock,

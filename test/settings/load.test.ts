@@ -86,6 +86,7 @@ test('without file and environment everything is as upstream has it, and there i
     health_port: undefined,
     metrics_port: undefined,
     metrics_address: '127.0.0.1',
+    proxy_protocol_from: [],
     dns_servers: [],
     tls_report_address: '',
     imap_compress: false,
@@ -314,6 +315,13 @@ describe('notes', () => {
       /max_message_size = 31457280 \(default\) is above max_mailbox_size = 10M \(config\/chatmail\.ini:2\)/,
     );
   });
+});
+
+test('a list says which of its parts is wrong, and why', () => {
+  assert.throws(
+    () => load('[params]\nproxy_protocol_from = 10.0.0.0/8 10.1.2.3/16\n'),
+    /:2: proxy_protocol_from must be up to 64 .*: "10\.1\.2\.3\/16" is not the first address of a network of \/16$/,
+  );
 });
 
 test('port 0 may be given to every listener', () => {
