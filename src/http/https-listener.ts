@@ -35,7 +35,7 @@ export interface HttpsParts {
   /** Gets what chose `smtp`; submission, for users (client.md 1.8). */
   readonly smtp: TakesTls;
   /** The certificate that answers a TLS-ALPN-01 challenge for this name (RFC 8737), where one is under way. */
-  readonly alpnChallenge: (serverName: string) => KeyPair | undefined;
+  readonly alpnChallenge: (serverName: string) => Promise<KeyPair | undefined>;
   readonly admission: Admission;
   readonly events: Events;
   readonly clock: Clock;
@@ -77,12 +77,17 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
   function accept(socket: Socket, peer: string): void {
     const place = connections.admit(socket, peer);
     if (!place) return;
-    readHello(socket, (hello) => secure(socket, peer, place, hello));
+    readHello(socket, (hello) => {
+      secure(socket, peer, place, hello).catch((error: unknown) => {
+        events.fault('https', error);
+        socket.destroy();
+      });
+    });
   }
 
-  function secure(socket: Socket, peer: string, place: Place, hello: ClientHello): void {
+  async function secure(socket: Socket, peer: string, place: Place, hello: ClientHello): Promise<void> {
     const to = destinationOf(hello.protocols);
-    const chosen = contextFor(to, hello);
+    const chosen = to === 'challenge' ? await contextOfChallenge(hello) : contextFor(to);
     if (!chosen) return void socket.destroy();
     // A client that offers protocols of which we have none gets no_application_protocol (RFC 7301 3.2) from OpenSSL.
     const tls = new TLSSocket(socket, { isServer: true, ...chosen });
@@ -115,15 +120,15 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
     });
   }
 
-  function contextFor(
-    to: Destination,
-    { serverName }: ClientHello,
-  ): { secureContext: SecureContext; ALPNProtocols: string[] } | undefined {
-    if (to === 'web') return { secureContext: contexts.web, ALPNProtocols: ['h2', 'http/1.1'] };
-    if (to !== 'challenge') return { secureContext: contexts.mail, ALPNProtocols: [to] };
-    const pair = serverName === undefined ? undefined : parts.alpnChallenge(serverName);
+  const contextFor = (to: Exclude<Destination, 'challenge'>) =>
+    to === 'web'
+      ? { secureContext: contexts.web, ALPNProtocols: ['h2', 'http/1.1'] }
+      : { secureContext: contexts.mail, ALPNProtocols: [to] };
+
+  const contextOfChallenge = async ({ serverName }: ClientHello) => {
+    const pair = serverName === undefined ? undefined : await parts.alpnChallenge(serverName);
     return pair && { secureContext: contextsOf(pair).web, ALPNProtocols: [ACME_TLS] };
-  }
+  };
 
   const tcp = await openTcpPort({ ...parts, service: 'https', keepAlive: true, take: accept }).catch(
     (error: unknown) => {

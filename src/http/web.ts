@@ -9,6 +9,7 @@ import { mxdelivRoutes } from './routes/mxdeliv.ts';
 import type { MxdelivParts } from './routes/mxdeliv.ts';
 import { newAccountRoutes } from './routes/new-account.ts';
 import { pageRoutes } from './routes/pages.ts';
+import { createSite } from './site/site.ts';
 import { pageSource } from './site/source.ts';
 import type { SiteFacts } from './site/values.ts';
 import { createWebApp } from './web-app.ts';
@@ -36,9 +37,11 @@ export async function createWeb(parts: WebParts): Promise<Web> {
   const { addresses, events, iroh } = parts;
   const { app, http2 } = createWebApp({ domain: addresses.host, events, iroh });
   discoveryRoutes(app, addresses);
-  newAccountRoutes(app, parts);
+  const source = pageSource(parts.wwwFolder);
+  const site = createSite({ ...parts, source });
+  newAccountRoutes(app, { ...parts, site });
   mxdelivRoutes(app, parts.mxdeliv);
-  pageRoutes(app, { ...parts, source: pageSource(parts.wwwFolder) });
+  pageRoutes(app, { ...parts, source, site });
   await app.ready();
   return { http1: app.server, http2, [Symbol.asyncDispose]: () => app.close() };
 }

@@ -56,7 +56,7 @@ describe('port 443', () => {
       web: { http1: web, http2 },
       imap: mail('imap'),
       smtp: mail('smtp'),
-      alpnChallenge: (name) => (name === 'challenged.test' ? challenge : undefined),
+      alpnChallenge: (name) => Promise.resolve(name === 'challenged.test' ? challenge : undefined),
       admission,
       events,
       clock,
