@@ -114,6 +114,9 @@ export function createEvents(log: Log) {
     /** Hosts that DNS names for a destination and its MTA-STS policy does not. */
     mtaStsMismatch: (destination: string, hosts: readonly string[]) =>
       log.warn({ event: 'mta-sts-mismatch', destination, hosts }),
+    /** A host's certificate fits none of its TLSA records (RFC 7672); with dane = enforce it gets no mail. */
+    daneMismatch: (destination: string, host: string, problem: string) =>
+      log.warn({ event: 'dane-mismatch', destination, host, problem }),
     /** iroh_upstream does not answer; said once a minute at most. */
     irohUnavailable: (reason: string) => log.warn({ event: 'iroh-unavailable', reason }),
     storeUnavailable: (error: Error) => log.error({ event: 'store-unavailable', reason: error.message }),
