@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { availableParallelism, networkInterfaces } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createBrakes, machineReadings } from './accounts/brakes.ts';
 import { createLogin } from './accounts/login.ts';
@@ -7,6 +6,7 @@ import type { Login } from './accounts/login.ts';
 import { createNewAccounts } from './accounts/new-account.ts';
 import { createRegistration } from './accounts/registration.ts';
 import { createDkimCheck } from './authenticity/check.ts';
+import { tealVersion } from './cli/version.ts';
 import { day, minute, second } from './clock.ts';
 import type { Clock, Random } from './clock.ts';
 import { createSigner } from './dkim/signer.ts';
@@ -21,6 +21,8 @@ import type { tasks } from './heavy.ts';
 import { createHealth } from './http/health.ts';
 import { createHttp } from './http/http-listener.ts';
 import { createHttps } from './http/https-listener.ts';
+import { createMetricsListener } from './http/metrics.ts';
+import { createReadings } from './http/readings.ts';
 import { originOf } from './http/addresses.ts';
 import type { Addresses } from './http/addresses.ts';
 import { createIroh } from './http/iroh.ts';
@@ -29,9 +31,11 @@ import type { WebParts } from './http/web.ts';
 import { createImap } from './imap/listener.ts';
 import { createAddressList } from './limits/address-list.ts';
 import { createAdmission } from './limits/admission.ts';
+import type { Admission } from './limits/admission.ts';
 import { createByteBudget } from './limits/byte-budget.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
 import { createSharedRateLimit } from './limits/shared-rate-limit.ts';
+import { hostOf, namesOf, ownAddresses, portUnavailable, systemClock, systemRandom } from './machine.ts';
 import { createBounce } from './mailflow/bounce.ts';
 import { createReceive } from './mailflow/receive.ts';
 import { localAddress } from './mailflow/recipients.ts';
@@ -41,6 +45,7 @@ import { createPush } from './notify/push.ts';
 import { createEvents } from './observe/events.ts';
 import { createLog } from './observe/log.ts';
 import type { Log } from './observe/log.ts';
+import type { ConnectionKind } from './observe/metric-table.ts';
 import type { SendOut } from './outbound/consignment.ts';
 import type { Dialler } from './outbound/dialler.ts';
 import { createOutbound } from './outbound/outbound.ts';
@@ -72,7 +77,7 @@ export interface Relay extends AsyncDisposable {
 }
 
 type MailPortKey = 'smtp_port' | 'submission_port' | 'submissions_port' | 'imap_port' | 'imaps_port';
-type WebPortKey = 'http_port' | 'https_port' | 'health_port';
+type WebPortKey = 'http_port' | 'https_port' | 'health_port' | 'metrics_port';
 /** Those of the web may be left closed. */
 export type Ports = { readonly [key in MailPortKey]: number } & { readonly [key in WebPortKey]?: number };
 
@@ -101,24 +106,6 @@ export class UnfinishedMove extends Error {
   override name = 'UnfinishedMove';
 }
 
-/** A port cannot be bound; the message names its setting and says what to do. */
-export class PortUnavailable extends Error {
-  override name = 'PortUnavailable';
-}
-
-/** A delay that node keeps in 32 bits; the longest waits of ours are hours. */
-const MAX_DELAY = 2 ** 31 - 1;
-
-export const systemClock: Clock = {
-  now: () => Date.now(),
-  after(ms, task) {
-    const timer = setTimeout(task, Math.min(ms, MAX_DELAY)).unref();
-    return { [Symbol.dispose]: () => clearTimeout(timer) };
-  },
-};
-
-export const systemRandom: Random = (bytes) => randomBytes(bytes);
-
 /** A key that is not there after this long is DNS trouble, and the sender tries again. */
 const DNS_TIMEOUT = 10 * second;
 /** Big messages that wait for a worker; each holds its bytes. */
@@ -145,7 +132,12 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   const clock = overrides.clock ?? systemClock;
   const random = overrides.random ?? systemRandom;
   const log = overrides.log ?? createLog(settings.log_level);
-  const events = createEvents(log);
+  // prom-client is loaded where somebody is to read it.
+  const metrics =
+    settings.metrics_port === undefined
+      ? undefined
+      : (await import('./observe/metrics.ts')).createMetrics(tealVersion());
+  const events = createEvents(log, metrics?.meter);
 
   // ---- what is kept ----------------------------------------------------------------------------------------------
   const changes = createChanges({ events });
@@ -254,7 +246,12 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     hashesInFlight: availableParallelism(),
   });
   // relay.md 1: one peer may hold a fifth of the connections.
-  const admissionOf = (max: number) => createAdmission({ max, maxPerPeer: Math.max(1, Math.floor(max / 5)) });
+  const admissions = new Map<ConnectionKind, Admission>();
+  const admissionOf = (kind: ConnectionKind, max: number) => {
+    const admission = createAdmission({ max, maxPerPeer: Math.max(1, Math.floor(max / 5)) });
+    admissions.set(kind, admission);
+    return admission;
+  };
   // Strangers and slow readers must not be able to use up what those who send need, nor one of them what others need.
   const budgetOfSenders = createByteBudget(MESSAGES_IN_MEMORY * settings.max_message_size);
   const sharedBudget = () =>
@@ -345,7 +342,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       : scope.use(
           createIroh({
             upstream: new URL(settings.iroh_upstream),
-            admission: admissionOf(MAX_IROH_CONNECTIONS),
+            admission: admissionOf('iroh', MAX_IROH_CONNECTIONS),
             clock,
             events,
           }),
@@ -361,7 +358,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       ...smtp,
       port,
       byteBudget: budgetOfStrangers,
-      admission: admissionOf(settings.max_smtp_connections),
+      admission: admissionOf('smtp', settings.max_smtp_connections),
       take: receive,
       isLocal,
     });
@@ -370,7 +367,10 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       ...smtp,
       mode,
       port,
-      admission: admissionOf(settings.max_smtp_connections),
+      admission: admissionOf(
+        mode === 'implicit' ? 'submissions' : 'submission',
+        settings.max_smtp_connections,
+      ),
       take: submit,
       login,
       rateLimits,
@@ -382,7 +382,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     certificateIsPublic: () => isPublic(certificate.pair),
     ports: () => ({ ...mailPorts, https_port: https?.port ?? 443 }),
   };
-  const imapAdmission = admissionOf(settings.max_imap_connections);
+  const imapAdmission = admissionOf('imap', settings.max_imap_connections);
   const imap = (mode: 'implicit' | 'starttls') => (port: number) =>
     createImap({
       ...common,
@@ -412,7 +412,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     port = settings[key] ?? 0,
   ): Promise<L> => {
     const listener = await bind(port).catch((error: unknown) => {
-      throw portUnavailable(key, port, host, error);
+      throw portUnavailable(key, port, key === 'metrics_port' ? settings.metrics_address : host, error);
     });
     listeners.push(listener);
     return listener;
@@ -435,7 +435,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       isLocal,
       maxMessageSize: settings.max_message_size,
       byteBudget: budgetOfStrangers,
-      admission: admissionOf(settings.max_smtp_connections),
+      admission: admissionOf('mxdeliv', settings.max_smtp_connections),
       events,
       clock,
       random,
@@ -452,7 +452,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
         imap: imaps,
         smtp: smtps,
         alpnChallenge: challenges.alpn,
-        admission: admissionOf(MAX_WEB_CONNECTIONS),
+        admission: admissionOf('https', MAX_WEB_CONNECTIONS),
       }),
     );
   }
@@ -467,16 +467,28 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
             names: new Set(['', 'www.', 'mta-sts.', 'autoconfig.'].map((prefix) => prefix + mailDomain)),
             httpsPort: https?.port,
             httpChallenge: challenges.http,
-            admission: admissionOf(MAX_WEB_CONNECTIONS),
+            admission: admissionOf('http', MAX_WEB_CONNECTIONS),
           }),
         );
   const health =
     settings.health_port === undefined
       ? undefined
       : await listen('health_port', (port) => createHealth({ port, ping: () => store.ping(), clock }));
+  const scraped =
+    metrics &&
+    (await listen('metrics_port', (port) =>
+      createMetricsListener({
+        host: settings.metrics_address,
+        port,
+        metrics,
+        read: createReadings({ store, supply, admissions, clock }),
+        events,
+      }),
+    ));
   const ports: Ports = {
     ...mailPorts,
     ...(health && { health_port: health.port }),
+    ...(scraped && { metrics_port: scraped.port }),
     ...(http && { http_port: http.port }),
     ...(https && { https_port: https.port }),
   };
@@ -528,37 +540,4 @@ export function siteOf(settings: Settings): Pick<WebParts, 'wwwFolder' | 'facts'
       privacySupervisor: settings.privacy_supervisor,
     },
   };
-}
-
-function portUnavailable(key: keyof Ports, port: number, host: string, error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'EADDRINUSE') return new PortUnavailable(`port ${port} (${key}) is taken by another program`);
-  if (code === 'EACCES') {
-    return new PortUnavailable(
-      `port ${port} (${key}) may not be bound by this user: run as one who may, or give node CAP_NET_BIND_SERVICE`,
-    );
-  }
-  if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT') {
-    return new PortUnavailable(`listen_address ${host} is not an address of this machine`);
-  }
-  return error;
-}
-
-/** What clients may call us: a relay that is tried out is reached by its address, too. */
-function namesOf({ listen_address }: Settings, mailDomain: string): string[] {
-  return [mailDomain, 'localhost', '127.0.0.1', ...(listen_address === undefined ? [] : [listen_address])];
-}
-
-/** Under which others may know this machine; behind NAT it has more, which it cannot see. */
-function ownAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
-}
-
-/** listen_address, or every address there is: `::` takes IPv4 too, but not where the machine has no IPv6. */
-function hostOf({ listen_address, disable_ipv6 }: Settings): string {
-  if (listen_address !== undefined) return listen_address;
-  const hasIpv6 = Object.values(networkInterfaces()).some((list) =>
-    list?.some(({ family }) => family === 'IPv6'),
-  );
-  return hasIpv6 && !disable_ipv6 ? '::' : '0.0.0.0';
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { machineReadings } from '../accounts/brakes.ts';
 import { createLookup } from '../dns/lookup.ts';
 import type { Lookup } from '../dns/lookup.ts';
-import { systemClock } from '../relay.ts';
+import { systemClock } from '../machine.ts';
 import { kindOfMailDomain } from '../settings/mail-domain.ts';
 import type { Settings } from '../settings/table.ts';
 import { placeOf } from '../stores.ts';

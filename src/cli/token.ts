@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { drawSignUpToken, hashOfSignUpToken } from '../accounts/sign-up-token.ts';
 import { day, hour } from '../clock.ts';
 import { newAccountUrl, originAt } from '../http/addresses.ts';
-import { systemClock, systemRandom } from '../relay.ts';
+import { systemClock, systemRandom } from '../machine.ts';
 import { kindOfMailDomain } from '../settings/mail-domain.ts';
 import type { Settings } from '../settings/table.ts';
 import { MAX_SIGN_UP_NOTE, MAX_SIGN_UP_TOKENS, StoreUnavailable, tokenRefusal } from '../store/contract.ts';

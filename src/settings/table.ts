@@ -325,14 +325,30 @@ export const table = {
       'Where a supervisor on this machine asks how Teal is: http://127.0.0.1:PORT/health/live and /health/ready, the ' +
       'second with 503 while the store does not answer.',
   }),
+  metrics_port: setting({
+    group: 'network',
+    type: optionalPort,
+    default: 'off',
+    text:
+      'Where Prometheus reads the metrics of docs/metrics.md: http://METRICS_ADDRESS:PORT/metrics, without TLS and ' +
+      'without a password.',
+  }),
+  metrics_address: setting({
+    group: 'network',
+    type: ipAddress,
+    default: '127.0.0.1',
+    text:
+      'The address for metrics_port, where nobody but Prometheus should come: of loopback, of a private network, or in a ' +
+      'container 0.0.0.0 with the port left out of what is published.',
+  }),
   proxy_protocol_from: setting({
     group: 'network',
     type: networkList,
     default: '',
     text:
       'Proxies in front of this relay that begin each connection with a PROXY header (version 1 or 2), which says who ' +
-      'the client is (docs/proxies.md). From them the header is required on every port but health_port, from others it ' +
-      'is not read. Name the machines of proxies and no others: whoever is listed can pass for any address.',
+      'the client is (docs/proxies.md). From them the header is required on every port but health_port and ' +
+      'metrics_port, from others it is not read. Name the machines of proxies and no others: whoever is listed can pass for any address.',
   }),
   dns_servers: setting({
     group: 'network',

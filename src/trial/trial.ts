@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Login } from '../accounts/login.ts';
-import { systemRandom } from '../relay.ts';
+import { systemRandom } from '../machine.ts';
 import type { Loaded } from '../settings/load.ts';
 import type { Settings } from '../settings/table.ts';
 import { trialBanner } from './banner.ts';

@@ -7,7 +7,7 @@ import type { CreationStop } from '../../src/accounts/registration.ts';
 import { drawSignUpToken, hashOfSignUpToken } from '../../src/accounts/sign-up-token.ts';
 import { hour } from '../../src/clock.ts';
 import { createEvents } from '../../src/observe/events.ts';
-import { systemRandom } from '../../src/relay.ts';
+import { systemRandom } from '../../src/machine.ts';
 import { StoreUnavailable } from '../../src/store/contract.ts';
 import type { SignUpToken } from '../../src/store/contract.ts';
 import { createTestClock } from '../harness/clock.ts';

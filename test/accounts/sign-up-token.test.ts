@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { drawSignUpToken, hashOfSignUpToken } from '../../src/accounts/sign-up-token.ts';
-import { systemRandom } from '../../src/relay.ts';
+import { systemRandom } from '../../src/machine.ts';
 
 test('a sign-up token has more than 128 bits, in letters that no link escapes, and is another each time', () => {
   const drawn = Array.from({ length: 200 }, () => drawSignUpToken(systemRandom));

@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import packet from 'dns-packet';
-import { systemClock, systemRandom } from '../../src/relay.ts';
+import { systemClock, systemRandom } from '../../src/machine.ts';
 import type { AskedType } from '../../src/dns/question.ts';
 import { DnsTrouble } from '../../src/dns/resolver.ts';
 import { createValidatingLookup } from '../../src/dns/validating.ts';

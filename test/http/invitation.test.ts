@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { drawSignUpToken, hashOfSignUpToken } from '../../src/accounts/sign-up-token.ts';
 import { qrSvg } from '../../src/http/site/qr.ts';
-import { systemRandom } from '../../src/relay.ts';
+import { systemRandom } from '../../src/machine.ts';
 import { startTestRelay } from '../harness/relay.ts';
 import type { TestRelay } from '../harness/relay.ts';
 import { ask } from '../harness/web-client.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { hashPassword } from '../../src/accounts/passwords.ts';
-import { systemRandom } from '../../src/relay.ts';
+import { systemRandom } from '../../src/machine.ts';
 import type { AccountId, Change, MailboxId } from '../../src/store/contract.ts';
 import { bytesOf, headerSize, mailbox, start, text } from '../contract/fixture.ts';
 import { connectImap } from '../harness/imap-client.ts';

@@ -85,6 +85,8 @@ test('without file and environment everything is as upstream has it, and there i
     http_port: 80,
     https_port: 443,
     health_port: undefined,
+    metrics_port: undefined,
+    metrics_address: '127.0.0.1',
     proxy_protocol_from: [],
     dns_servers: [],
     tls_report_address: '',

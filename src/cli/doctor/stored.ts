@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { reverseName } from '../../dns/addresses.ts';
 import { checkZone } from '../../dns/check.ts';
 import { DnsTrouble } from '../../dns/resolver.ts';
-import { systemClock } from '../../relay.ts';
+import { systemClock } from '../../machine.ts';
 import { addressDomain, kindOfMailDomain } from '../../settings/mail-domain.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { Values } from '../../store/contract.ts';
