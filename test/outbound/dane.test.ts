@@ -8,7 +8,7 @@ import { createEvents } from '../../src/observe/events.ts';
 import type { RecipientOutcome } from '../../src/outbound/consignment.ts';
 import type { DaneMode } from '../../src/outbound/dane.ts';
 import { createOutbound } from '../../src/outbound/outbound.ts';
-import { systemClock, systemRandom } from '../../src/relay.ts';
+import { systemClock, systemRandom } from '../../src/machine.ts';
 import type { KeyPair } from '../../src/tls/certificate.ts';
 import { makeCertificate } from '../harness/certificate-chain.ts';
 import type { Issued, Wish } from '../harness/certificate-chain.ts';
