@@ -9,6 +9,7 @@ const programs = {
   opendkim: () => existsSync('/usr/sbin/opendkim'),
   // It changes its user, so only root can start it.
   'postfix (as root)': () => process.getuid?.() === 0 && existsSync('/usr/sbin/postfix'),
+  haproxy: () => existsSync('/usr/sbin/haproxy'),
   swaks: () => existsSync('/usr/bin/swaks'),
   mbsync: () => existsSync('/usr/bin/mbsync'),
   'MongoDB and Redis (MONGODB_URL, REDIS_URL)': () =>
