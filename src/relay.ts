@@ -15,6 +15,7 @@ import { checkZone } from './dns/check.ts';
 import { createDailyCheck } from './dns/daily.ts';
 import { createResolver } from './dns/resolver.ts';
 import type { Resolver } from './dns/resolver.ts';
+import { createValidatingLookup } from './dns/validating.ts';
 import { createFilter } from './filter/filter.ts';
 import type { tasks } from './heavy.ts';
 import { createHealth } from './http/health.ts';
@@ -286,10 +287,17 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     createOutbound({
       helo: domain,
       resolver: { ...dns, ...overrides.resolver },
+      lookup: createValidatingLookup({
+        timeoutMs: DNS_TIMEOUT,
+        clock,
+        random,
+        ...(settings.dns_servers.length > 0 ? { servers: settings.dns_servers } : {}),
+      }),
       dialler: overrides.dialler ?? ((host, port) => ({ host, port })),
       trustedCa: overrides.trustedCa,
       unverifiedDomains: settings.tls_unverified_domains,
       mtaSts: settings.mta_sts,
+      dane: settings.dane,
       clock,
       random,
       events,
