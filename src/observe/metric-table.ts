@@ -107,6 +107,10 @@ export const metricTable = {
     'Destinations whose MX hosts their MTA-STS policy does not name',
     {},
   ),
+  teal_dane_mismatches_total: counter(
+    'Handshakes in which a certificate fitted no DANE record of its host',
+    {},
+  ),
 
   teal_push_sent_total: counter('Tokens that the notifier took', {}),
   teal_push_failed_total: counter('Tries that the notifier did not take; they come again', {}),
