@@ -16,6 +16,7 @@ const programs = {
     Boolean(process.env['MONGODB_URL'] && process.env['REDIS_URL']) &&
     existsSync(new URL('../../node_modules/wildduck', import.meta.url)),
   'named-checkzone': () => existsSync('/usr/bin/named-checkzone'),
+  unbound: () => existsSync('/usr/sbin/unbound') && existsSync('/usr/bin/dnssec-signzone'),
   zbarimg: () => existsSync('/usr/bin/zbarimg'),
   pebble: () => existsSync('/usr/bin/pebble'),
 };
