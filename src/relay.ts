@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { availableParallelism, networkInterfaces } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createBrakes, machineReadings } from './accounts/brakes.ts';
 import { createLogin } from './accounts/login.ts';
@@ -7,6 +6,7 @@ import type { Login } from './accounts/login.ts';
 import { createNewAccounts } from './accounts/new-account.ts';
 import { createRegistration } from './accounts/registration.ts';
 import { createDkimCheck } from './authenticity/check.ts';
+import { tealVersion } from './cli/version.ts';
 import { day, minute, second } from './clock.ts';
 import type { Clock, Random } from './clock.ts';
 import { createSigner } from './dkim/signer.ts';
@@ -15,19 +15,27 @@ import { checkZone } from './dns/check.ts';
 import { createDailyCheck } from './dns/daily.ts';
 import { createResolver } from './dns/resolver.ts';
 import type { Resolver } from './dns/resolver.ts';
+import { createValidatingLookup } from './dns/validating.ts';
 import { createFilter } from './filter/filter.ts';
 import type { tasks } from './heavy.ts';
 import { createHealth } from './http/health.ts';
 import { createHttp } from './http/http-listener.ts';
 import { createHttps } from './http/https-listener.ts';
+import { createMetricsListener } from './http/metrics.ts';
+import { createReadings } from './http/readings.ts';
+import { originOf } from './http/addresses.ts';
 import type { Addresses } from './http/addresses.ts';
+import { createIroh } from './http/iroh.ts';
 import { createWeb } from './http/web.ts';
 import type { WebParts } from './http/web.ts';
 import { createImap } from './imap/listener.ts';
+import { createAddressList } from './limits/address-list.ts';
 import { createAdmission } from './limits/admission.ts';
+import type { Admission } from './limits/admission.ts';
 import { createByteBudget } from './limits/byte-budget.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
 import { createSharedRateLimit } from './limits/shared-rate-limit.ts';
+import { hostOf, namesOf, ownAddresses, portUnavailable, systemClock, systemRandom } from './machine.ts';
 import { createBounce } from './mailflow/bounce.ts';
 import { createReceive } from './mailflow/receive.ts';
 import { localAddress } from './mailflow/recipients.ts';
@@ -37,6 +45,7 @@ import { createPush } from './notify/push.ts';
 import { createEvents } from './observe/events.ts';
 import { createLog } from './observe/log.ts';
 import type { Log } from './observe/log.ts';
+import type { ConnectionKind } from './observe/metric-table.ts';
 import type { SendOut } from './outbound/consignment.ts';
 import type { Dialler } from './outbound/dialler.ts';
 import { createOutbound } from './outbound/outbound.ts';
@@ -68,7 +77,7 @@ export interface Relay extends AsyncDisposable {
 }
 
 type MailPortKey = 'smtp_port' | 'submission_port' | 'submissions_port' | 'imap_port' | 'imaps_port';
-type WebPortKey = 'http_port' | 'https_port' | 'health_port';
+type WebPortKey = 'http_port' | 'https_port' | 'health_port' | 'metrics_port';
 /** Those of the web may be left closed. */
 export type Ports = { readonly [key in MailPortKey]: number } & { readonly [key in WebPortKey]?: number };
 
@@ -97,24 +106,6 @@ export class UnfinishedMove extends Error {
   override name = 'UnfinishedMove';
 }
 
-/** A port cannot be bound; the message names its setting and says what to do. */
-export class PortUnavailable extends Error {
-  override name = 'PortUnavailable';
-}
-
-/** A delay that node keeps in 32 bits; the longest waits of ours are hours. */
-const MAX_DELAY = 2 ** 31 - 1;
-
-export const systemClock: Clock = {
-  now: () => Date.now(),
-  after(ms, task) {
-    const timer = setTimeout(task, Math.min(ms, MAX_DELAY)).unref();
-    return { [Symbol.dispose]: () => clearTimeout(timer) };
-  },
-};
-
-export const systemRandom: Random = (bytes) => randomBytes(bytes);
-
 /** A key that is not there after this long is DNS trouble, and the sender tries again. */
 const DNS_TIMEOUT = 10 * second;
 /** Big messages that wait for a worker; each holds its bytes. */
@@ -123,10 +114,12 @@ const MAX_HEAVY_WAITING = 64;
 const MAX_HEAVY_TIME = minute;
 /** Of the largest size, that are in memory at once, for senders, readers and strangers each; or thousands of usual ones. */
 const MESSAGES_IN_MEMORY = 4;
-/** Of these one peer on port 25, or one who reads, may have so many. */
+/** Of these one account that sends, one peer on port 25, or one who reads, may have so many. */
 const MESSAGES_OF_A_PEER = 2;
 /** On 80 and 443 each; a request takes milliseconds, so this many are a flood already. */
 const MAX_WEB_CONNECTIONS = 2000;
+/** Apps in chats that are open on some device; each costs two sockets. */
+const MAX_IROH_CONNECTIONS = 5000;
 /** Accounts whose sending is remembered for the rate limits. */
 const MAX_RATE_LIMITED = 100_000;
 
@@ -139,7 +132,12 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   const clock = overrides.clock ?? systemClock;
   const random = overrides.random ?? systemRandom;
   const log = overrides.log ?? createLog(settings.log_level);
-  const events = createEvents(log);
+  // prom-client is loaded where somebody is to read it.
+  const metrics =
+    settings.metrics_port === undefined
+      ? undefined
+      : (await import('./observe/metrics.ts')).createMetrics(tealVersion());
+  const events = createEvents(log, metrics?.meter);
 
   // ---- what is kept ----------------------------------------------------------------------------------------------
   const changes = createChanges({ events });
@@ -221,7 +219,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     perHour === 0
       ? undefined
       : createRateLimit({ perMinute: perHour / 60, burst: perHour, maxKeys: MAX_RATE_LIMITED, clock });
-  const { mayCreate, mayOffer } = createRegistration({
+  const { mayCreate, ...whoMay } = createRegistration({
     dataDir: settings.data_dir,
     mode: settings.registration,
     refuseAutomatic: settings.refuse_automatic_accounts,
@@ -236,7 +234,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       machineReadings(settings.data_dir),
     ),
   });
-  const newAccounts = createNewAccounts({ store, random, events, domain, rules, mayOffer });
+  const newAccounts = createNewAccounts({ store, clock, random, events, domain, rules, ...whoMay });
   const login = createLogin({
     store,
     clock,
@@ -248,14 +246,19 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     hashesInFlight: availableParallelism(),
   });
   // relay.md 1: one peer may hold a fifth of the connections.
-  const admissionOf = (max: number) => createAdmission({ max, maxPerPeer: Math.max(1, Math.floor(max / 5)) });
+  const admissions = new Map<ConnectionKind, Admission>();
+  const admissionOf = (kind: ConnectionKind, max: number) => {
+    const admission = createAdmission({ max, maxPerPeer: Math.max(1, Math.floor(max / 5)) });
+    admissions.set(kind, admission);
+    return admission;
+  };
   // Strangers and slow readers must not be able to use up what those who send need, nor one of them what others need.
-  const budgetOfSenders = createByteBudget(MESSAGES_IN_MEMORY * settings.max_message_size);
   const sharedBudget = () =>
     createByteBudget(
       MESSAGES_IN_MEMORY * settings.max_message_size,
       MESSAGES_OF_A_PEER * settings.max_message_size,
     );
+  const budgetOfSenders = sharedBudget();
   const budgetOfStrangers = sharedBudget();
   const budgetOfReaders = sharedBudget();
   const rateLimit = (name: string, rate: { readonly perMinute: number; readonly burst: number }) => {
@@ -284,10 +287,20 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     createOutbound({
       helo: domain,
       resolver: { ...dns, ...overrides.resolver },
+      lookup: createValidatingLookup({
+        timeoutMs: DNS_TIMEOUT,
+        clock,
+        random,
+        ...(settings.dns_servers.length > 0 ? { servers: settings.dns_servers } : {}),
+      }),
       dialler: overrides.dialler ?? ((host, port) => ({ host, port })),
+      ...(kindOfMailDomain(mailDomain) === 'ipv4'
+        ? { from: { address: mailDomain, bound: ownAddresses().includes(mailDomain) } }
+        : {}),
       trustedCa: overrides.trustedCa,
       unverifiedDomains: settings.tls_unverified_domains,
       mtaSts: settings.mta_sts,
+      dane: settings.dane,
       clock,
       random,
       events,
@@ -326,16 +339,29 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     }),
   );
 
+  const iroh =
+    settings.iroh_upstream === undefined || settings.https_port === undefined
+      ? undefined
+      : scope.use(
+          createIroh({
+            upstream: new URL(settings.iroh_upstream),
+            admission: admissionOf('iroh', MAX_IROH_CONNECTIONS),
+            clock,
+            events,
+          }),
+        );
+
   // ---- who listens: last, when all that they need is there ---------------------------------------------------------
   const host = hostOf(settings);
-  const common = { host, certificate, byteBudget: budgetOfSenders, events, clock, random };
-  const smtp = { ...common, domain: mailDomain, maxMessageSize: settings.max_message_size };
+  const proxies = createAddressList(settings.proxy_protocol_from);
+  const common = { host, proxies, certificate, byteBudget: budgetOfSenders, events, clock, random };
+  const smtp = { ...common, domain, maxMessageSize: settings.max_message_size };
   const inbound = (port: number) =>
     createInbound({
       ...smtp,
       port,
       byteBudget: budgetOfStrangers,
-      admission: admissionOf(settings.max_smtp_connections),
+      admission: admissionOf('smtp', settings.max_smtp_connections),
       take: receive,
       isLocal,
     });
@@ -344,12 +370,22 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
       ...smtp,
       mode,
       port,
-      admission: admissionOf(settings.max_smtp_connections),
+      admission: admissionOf(
+        mode === 'implicit' ? 'submissions' : 'submission',
+        settings.max_smtp_connections,
+      ),
       take: submit,
       login,
       rateLimits,
     });
-  const imapAdmission = admissionOf(settings.max_imap_connections);
+  let https: { readonly port: number } | undefined;
+  const addresses: Addresses = {
+    host: mailDomain,
+    isIpv4: kindOfMailDomain(mailDomain) === 'ipv4',
+    certificateIsPublic: () => isPublic(certificate.pair),
+    ports: () => ({ ...mailPorts, https_port: https?.port ?? 443 }),
+  };
+  const imapAdmission = admissionOf('imap', settings.max_imap_connections);
   const imap = (mode: 'implicit' | 'starttls') => (port: number) =>
     createImap({
       ...common,
@@ -365,6 +401,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
         maxMessageSize: settings.max_message_size,
         compress: settings.imap_compress,
         ...(settings.privacy_mail ? { adminUri: `mailto:${settings.privacy_mail}` } : {}),
+        irohRelay: () => settings.iroh_relay ?? (iroh && originOf(addresses)),
       },
     });
   const listeners: AsyncDisposable[] = [];
@@ -378,7 +415,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     port = settings[key] ?? 0,
   ): Promise<L> => {
     const listener = await bind(port).catch((error: unknown) => {
-      throw portUnavailable(key, port, host, error);
+      throw portUnavailable(key, port, key === 'metrics_port' ? settings.metrics_address : host, error);
     });
     listeners.push(listener);
     return listener;
@@ -394,26 +431,21 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   };
 
   // ---- the web -----------------------------------------------------------------------------------------------------
-  const webOptions = { host, events, clock };
-  let https: { readonly port: number } | undefined;
-  const addresses: Addresses = {
-    host: mailDomain,
-    isIpv4: kindOfMailDomain(mailDomain) === 'ipv4',
-    certificateIsPublic: () => isPublic(certificate.pair),
-    ports: () => ({ ...mailPorts, https_port: https?.port ?? 443 }),
-  };
+  const webOptions = { host, proxies, events, clock };
   if (settings.https_port !== undefined) {
     const mxdeliv = {
       take: receive,
       isLocal,
       maxMessageSize: settings.max_message_size,
       byteBudget: budgetOfStrangers,
-      admission: admissionOf(settings.max_smtp_connections),
+      admission: admissionOf('mxdeliv', settings.max_smtp_connections),
       events,
       clock,
       random,
     };
-    const web = scope.use(await createWeb({ addresses, newAccounts, events, mxdeliv, ...siteOf(settings) }));
+    const web = scope.use(
+      await createWeb({ addresses, newAccounts, events, mxdeliv, iroh, ...siteOf(settings) }),
+    );
     https = await listen('https_port', (port) =>
       createHttps({
         ...webOptions,
@@ -423,7 +455,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
         imap: imaps,
         smtp: smtps,
         alpnChallenge: challenges.alpn,
-        admission: admissionOf(MAX_WEB_CONNECTIONS),
+        admission: admissionOf('https', MAX_WEB_CONNECTIONS),
       }),
     );
   }
@@ -438,16 +470,28 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
             names: new Set(['', 'www.', 'mta-sts.', 'autoconfig.'].map((prefix) => prefix + mailDomain)),
             httpsPort: https?.port,
             httpChallenge: challenges.http,
-            admission: admissionOf(MAX_WEB_CONNECTIONS),
+            admission: admissionOf('http', MAX_WEB_CONNECTIONS),
           }),
         );
   const health =
     settings.health_port === undefined
       ? undefined
       : await listen('health_port', (port) => createHealth({ port, ping: () => store.ping(), clock }));
+  const scraped =
+    metrics &&
+    (await listen('metrics_port', (port) =>
+      createMetricsListener({
+        host: settings.metrics_address,
+        port,
+        metrics,
+        read: createReadings({ store, supply, admissions, clock }),
+        events,
+      }),
+    ));
   const ports: Ports = {
     ...mailPorts,
     ...(health && { health_port: health.port }),
+    ...(scraped && { metrics_port: scraped.port }),
     ...(http && { http_port: http.port }),
     ...(https && { https_port: https.port }),
   };
@@ -499,37 +543,4 @@ export function siteOf(settings: Settings): Pick<WebParts, 'wwwFolder' | 'facts'
       privacySupervisor: settings.privacy_supervisor,
     },
   };
-}
-
-function portUnavailable(key: keyof Ports, port: number, host: string, error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'EADDRINUSE') return new PortUnavailable(`port ${port} (${key}) is taken by another program`);
-  if (code === 'EACCES') {
-    return new PortUnavailable(
-      `port ${port} (${key}) may not be bound by this user: run as one who may, or give node CAP_NET_BIND_SERVICE`,
-    );
-  }
-  if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT') {
-    return new PortUnavailable(`listen_address ${host} is not an address of this machine`);
-  }
-  return error;
-}
-
-/** What clients may call us: a relay that is tried out is reached by its address, too. */
-function namesOf({ listen_address }: Settings, mailDomain: string): string[] {
-  return [mailDomain, 'localhost', '127.0.0.1', ...(listen_address === undefined ? [] : [listen_address])];
-}
-
-/** Under which others may know this machine; behind NAT it has more, which it cannot see. */
-function ownAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
-}
-
-/** listen_address, or every address there is: `::` takes IPv4 too, but not where the machine has no IPv6. */
-function hostOf({ listen_address, disable_ipv6 }: Settings): string {
-  if (listen_address !== undefined) return listen_address;
-  const hasIpv6 = Object.values(networkInterfaces()).some((list) =>
-    list?.some(({ family }) => family === 'IPv6'),
-  );
-  return hasIpv6 && !disable_ipv6 ? '::' : '0.0.0.0';
 }

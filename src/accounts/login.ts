@@ -83,7 +83,7 @@ export function createLogin(parts: LoginParts): Login {
     if (stop !== undefined) {
       const reason = `no account made: ${stop.reason}`;
       // To the client `refused` is a wrong password; what passes must not look like one (relay.md 10).
-      if (stop.kind === 'closed') return { kind: 'refused', reason };
+      if (stop.kind !== 'busy') return { kind: 'refused', reason };
       events.loginUnavailable(reason);
       return { kind: 'unavailable', reason };
     }

@@ -2,6 +2,7 @@ import type { Random } from '../clock.ts';
 import type { Store } from '../store/contract.ts';
 import { isReservedName } from './names.ts';
 import type { CreationRules } from './names.ts';
+import { NAME_LETTERS, SECRET_LETTERS, randomText } from './random-text.ts';
 
 /** Name and password for somebody who is not here yet (POST /new). */
 export interface Offer {
@@ -17,10 +18,6 @@ export interface OfferParts {
   readonly rules: CreationRules;
 }
 
-/** As upstream's `/new` and Delta Chat itself: lower case and digits. */
-const NAME_LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789';
-/** Nothing that a link or a terminal would have to escape. */
-const PASSWORD_LETTERS = `${NAME_LETTERS}ABCDEFGHIJKLMNOPQRSTUVWXYZ`;
 /** 130 bits, as Delta Chat draws (client.md 1.1): the relay can keep a cheap hash of it. */
 const PASSWORD_LENGTH = 22;
 /** Delta Chat marks the accounts that it makes by itself with this length (relay.md 2, Invite/QR forms). */
@@ -29,15 +26,15 @@ export const AUTOMATIC_PASSWORD_LENGTH = 23;
 const MAX_DRAWS = 20;
 
 /**
- * Draws a name that is free now, and a password. Nothing is written: the account is made at its first login. Rejects
+ * Draws a name that is free now, and a password. Nothing is written. Rejects
  * with StoreUnavailable; resolves with undefined where the names seem to be used up (a relay of very short ones).
  */
 export async function drawOffer({ store, random, domain, rules }: OfferParts): Promise<Offer | undefined> {
   for (let draw = 0; draw < MAX_DRAWS; draw += 1) {
-    const local = letters(NAME_LETTERS, rules.usernameMaxLength, random);
+    const local = randomText(NAME_LETTERS, rules.usernameMaxLength, random);
     const address = `${local}@${domain}`;
     if (isReservedName(local) || (await store.accounts.find(address)) !== undefined) continue;
-    return { address, password: letters(PASSWORD_LETTERS, passwordLength(rules), random) };
+    return { address, password: randomText(SECRET_LETTERS, passwordLength(rules), random) };
   }
   return undefined;
 }
@@ -45,16 +42,4 @@ export async function drawOffer({ store, random, domain, rules }: OfferParts): P
 function passwordLength({ passwordMinLength }: CreationRules): number {
   const length = Math.max(PASSWORD_LENGTH, passwordMinLength);
   return length === AUTOMATIC_PASSWORD_LENGTH ? length + 1 : length;
-}
-
-/** Each letter equally likely: bytes past the last whole multiple are thrown away. */
-function letters(alphabet: string, length: number, random: Random): string {
-  const end = 256 - (256 % alphabet.length);
-  let text = '';
-  while (text.length < length) {
-    for (const byte of random(length)) {
-      if (byte < end && text.length < length) text += alphabet[byte % alphabet.length];
-    }
-  }
-  return text;
 }

@@ -5,9 +5,12 @@ import type { LocalRateLimit } from '../limits/rate-limit.ts';
 import { isSharedAddress } from '../limits/shared-address.ts';
 import { AUTOMATIC_PASSWORD_LENGTH } from './offer.ts';
 
-/** Why no account is made now. `closed` stays so until somebody changes it; `busy` passes. */
+/**
+ * Why no account is made now. `closed` stays so until somebody changes it; `token`: one is made for who has a token, and
+ * at `/new` alone; `busy` passes.
+ */
 export interface CreationStop {
-  readonly kind: 'closed' | 'busy';
+  readonly kind: 'closed' | 'token' | 'busy';
   /** For the log. */
   readonly reason: string;
 }
@@ -20,15 +23,20 @@ export interface CreationRequest {
 }
 
 export interface Registration {
-  /** Asked before each account is made, and counts it. */
+  /** Asked before each account is made at a first login, and counts it. */
   readonly mayCreate: (request: CreationRequest) => CreationStop | undefined;
-  /** Whether somebody who asked now would get one; counts nothing. */
+  /** Whether somebody without a token who asked now would get one; counts nothing. */
   readonly mayOffer: () => CreationStop | undefined;
+  /**
+   * Where a token is asked for, and this one is good: whether its account is made now. Counts it for `peer`, the network
+   * address that it is asked from; without one nothing is counted.
+   */
+  readonly maySignUp: (peer: string | undefined) => CreationStop | undefined;
 }
 
 export interface RegistrationParts {
   readonly dataDir: string;
-  readonly mode: 'open' | 'closed';
+  readonly mode: 'open' | 'closed' | 'token';
   /** Refuse what clients sign up for by themselves, to have one more relay. */
   readonly refuseAutomatic: boolean;
   /** Why the machine should get no account more, undefined where it may. */
@@ -46,11 +54,19 @@ export interface RegistrationParts {
 export function createRegistration(parts: RegistrationParts): Registration {
   const file = join(parts.dataDir, 'nocreate');
 
-  function mayOffer(): CreationStop | undefined {
+  function closed(): CreationStop | undefined {
     if (parts.mode === 'closed') return { kind: 'closed', reason: 'registration is closed' };
-    if (existsSync(file)) return { kind: 'closed', reason: 'the file nocreate is there' };
+    return existsSync(file) ? { kind: 'closed', reason: 'the file nocreate is there' } : undefined;
+  }
+
+  function braked(): CreationStop | undefined {
     const busy = parts.brakes();
     return busy === undefined ? undefined : { kind: 'busy', reason: busy };
+  }
+
+  function mayOffer(): CreationStop | undefined {
+    const byToken = { kind: 'token', reason: 'registration is by token' } as const;
+    return closed() ?? (parts.mode === 'token' ? byToken : braked());
   }
 
   function overRate(peer: string): CreationStop | undefined {
@@ -64,6 +80,7 @@ export function createRegistration(parts: RegistrationParts): Registration {
 
   return {
     mayOffer,
+    maySignUp: (peer) => closed() ?? braked() ?? (peer === undefined ? undefined : overRate(peer)),
     mayCreate({ password, peer }) {
       const stop = mayOffer();
       if (stop) return stop;

@@ -105,6 +105,43 @@ export const commands: readonly Command[] = [
     run: async (call) => (await import('./dkim.ts')).dkimExport(call),
   },
   {
+    name: 'token add',
+    flags: [
+      configFlag,
+      {
+        name: 'uses',
+        value: 'NUMBER',
+        text: 'Accounts that it makes; 1 unless given, `any` for as many as come.',
+      },
+      {
+        name: 'expires',
+        value: 'TIME',
+        text: 'After which it makes none: `12h`, `7d`, `4w`. Unless given it does not expire.',
+      },
+      { name: 'note', value: 'TEXT', text: 'For you, shown by `teal token list`.' },
+    ],
+    summary: 'Make an invitation, for who may have an account where registration is by token',
+    text:
+      'Prints a link for a browser, the same for Delta Chat, and a QR code. They are shown this once: the store keeps ' +
+      'only a hash. Works beside a relay that is running, and at once.',
+    run: async (call) => (await import('./token.ts')).tokenAdd(call),
+  },
+  {
+    name: 'token list',
+    flags: [configFlag],
+    summary: 'Show the invitations: id, what is used of them, expiry, note',
+    text: 'A relay may be running.',
+    run: async (call) => (await import('./token.ts')).tokenList(call),
+  },
+  {
+    name: 'token remove',
+    words: { name: 'ID', most: 50, text: 'Which ones, as `teal token list` shows them.' },
+    flags: [configFlag],
+    summary: 'Withdraw invitations',
+    text: 'They make no more accounts, at once. Accounts that they have made stay. A relay may be running.',
+    run: async (call) => (await import('./token.ts')).tokenRemove(call),
+  },
+  {
     name: 'queue',
     words: {
       name: 'DESTINATION',

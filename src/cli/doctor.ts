@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { machineReadings } from '../accounts/brakes.ts';
 import { createLookup } from '../dns/lookup.ts';
 import type { Lookup } from '../dns/lookup.ts';
-import { systemClock } from '../relay.ts';
+import { systemClock } from '../machine.ts';
 import { kindOfMailDomain } from '../settings/mail-domain.ts';
 import type { Settings } from '../settings/table.ts';
 import { placeOf } from '../stores.ts';
@@ -139,5 +139,5 @@ function registration(settings: Settings): Line {
   if (settings.registration === 'closed') return ok('registration', 'closed');
   return existsSync(join(settings.data_dir, 'nocreate'))
     ? ok('registration', 'closed by the file nocreate in data_dir')
-    : ok('registration', settings.registration);
+    : ok('registration', settings.registration === 'token' ? 'by token' : settings.registration);
 }

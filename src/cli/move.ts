@@ -1,7 +1,7 @@
 import { compare } from '../move/compare.ts';
 import type { Comparison, Counts } from '../move/compare.ts';
 import { copyEverything } from '../move/copy.ts';
-import { systemClock, systemRandom } from '../relay.ts';
+import { systemClock, systemRandom } from '../machine.ts';
 import { table } from '../settings/table.ts';
 import { StoreUnavailable } from '../store/contract.ts';
 import { openMoveSource, openMoveTarget } from '../stores.ts';

@@ -1,6 +1,6 @@
 import { day, hour, minute } from '../clock.ts';
 import type { Clock } from '../clock.ts';
-import { systemClock } from '../relay.ts';
+import { systemClock } from '../machine.ts';
 import { StoreUnavailable } from '../store/contract.ts';
 import type { Queue, WaitingDestination, WaitingRow } from '../store/contract.ts';
 import { openQueueListing } from '../stores.ts';

@@ -1,5 +1,8 @@
 import { once } from 'node:events';
+import type { NewAccounts } from '../accounts/new-account.ts';
+import type { Addresses } from '../http/addresses.ts';
 import { pageRoutes } from '../http/routes/pages.ts';
+import { createSite } from '../http/site/site.ts';
 import { pageSource } from '../http/site/source.ts';
 import { createWebApp } from '../http/web-app.ts';
 import { siteOf } from '../relay.ts';
@@ -28,21 +31,21 @@ export async function webdev(call: Call): Promise<ExitCode> {
     reply.header('cache-control', 'no-store');
     if (String(reply.getHeader('content-type')).startsWith('text/html')) reply.header('refresh', RELOAD);
   });
-  pageRoutes(app, {
-    addresses: {
-      host,
-      isIpv4: kindOfMailDomain(host) === 'ipv4',
-      certificateIsPublic: () => true,
-      ports: () => ({ ...settings, https_port: settings.https_port ?? 443 }),
-    },
-    // A relay would draw one; this only has to look like it.
-    newAccounts: {
-      make: async () => ({ kind: 'made', address: `example23@[${host}]`, password: 'x'.repeat(22) }),
-      refusal: () => undefined,
-    },
-    source: pageSource(wwwFolder),
-    facts,
-  });
+  const addresses: Addresses = {
+    host,
+    isIpv4: kindOfMailDomain(host) === 'ipv4',
+    certificateIsPublic: () => true,
+    ports: () => ({ ...settings, https_port: settings.https_port ?? 443 }),
+  };
+  // A relay would draw one; this only has to look like it.
+  const newAccounts: NewAccounts = {
+    make: async () => ({ kind: 'made', address: `example23@[${host}]`, password: 'x'.repeat(22) }),
+    refusal: () => undefined,
+    refusalOf: async () => undefined,
+  };
+  const source = pageSource(wwwFolder);
+  const site = createSite({ addresses, newAccounts, source, facts });
+  pageRoutes(app, { addresses, newAccounts, source, site });
   try {
     const url = await app.listen({ host: '127.0.0.1', port });
     call.print(`The pages of ${host}: ${url} (stop with Ctrl-C)`);

@@ -16,9 +16,17 @@ export interface Addresses {
 }
 
 /** `https://relay.example`, with the port where it is not 443. */
-export function originOf({ host, ports }: Addresses): string {
-  const { https_port: https } = ports();
+export function originAt(host: string, https: number): string {
   return https === 443 ? `https://${host}` : `https://${host}:${https}`;
+}
+
+export function originOf({ host, ports }: Addresses): string {
+  return originAt(host, ports().https_port);
+}
+
+/** Where an account is made; with a token, what is given out as an invitation. */
+export function newAccountUrl(origin: string, token?: string): string {
+  return `${origin}/new${token === undefined ? '' : `?token=${encodeURIComponent(token)}`}`;
 }
 
 /**
@@ -33,8 +41,8 @@ export function needsLoginLink({ host, isIpv4, certificateIsPublic }: Addresses)
  * The link that makes an account through `/new` (client.md 1.1); every Delta Chat there is understands this form. It
  * checks the certificate strictly, which a name that starts with `_` passes with one of its own.
  */
-export function accountLink(addresses: Addresses): string {
-  return `dcaccount:${originOf(addresses)}/new`;
+export function accountLink(addresses: Addresses, token?: string): string {
+  return `dcaccount:${newAccountUrl(originOf(addresses), token)}`;
 }
 
 /**

@@ -25,8 +25,8 @@ interface Answer {
 
 /** Every connection to a port of the web: their number is bounded, and so is the time that each has. */
 export interface Connections {
-  /** Takes a place; without one left the connection is destroyed. It has `HEAD_TIME` to send its first request. */
-  admit(socket: Socket): Place | undefined;
+  /** Takes a place for a connection of `peer`, a network address; without one left the connection is destroyed. It has `HEAD_TIME` to send its first request. */
+  admit(socket: Socket, peer: string): Place | undefined;
   /** For `request` of a server whose connections were admitted. `socket` is the admitted one, below TLS. */
   request(socket: Socket, request: unknown, response: Answer): void;
   /** Destroys whatever is still here. */
@@ -65,9 +65,9 @@ export function createConnections({ service, admission, clock, events }: Connect
   }
 
   return {
-    admit(socket) {
+    admit(socket, peer) {
       socket.on('error', (error) => events.sessionFailed(service, '-', error));
-      const release = admission.admit(socket.remoteAddress ?? '');
+      const release = admission.admit(peer);
       if (release === undefined) {
         turnAway(socket);
         return undefined;

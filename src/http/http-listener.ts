@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer } from 'node:net';
 import type { Clock } from '../clock.ts';
+import type { AddressList } from '../limits/address-list.ts';
 import type { Admission } from '../limits/admission.ts';
+import { openTcpPort } from '../limits/tcp-port.ts';
 import type { Events } from '../observe/events.ts';
 import { createConnections } from './connections.ts';
 import type { Listener } from './listener.ts';
@@ -13,6 +13,8 @@ export interface HttpParts {
   readonly host: string;
   /** 0 binds any free port. */
   readonly port: number;
+  /** Whose connections begin with a PROXY header. */
+  readonly proxies?: AddressList;
   /** Where a request is sent that names none of `names`. */
   readonly domain: string;
   /** Hosts that keep their name when they are redirected, such as `www.` of the domain. */
@@ -66,18 +68,19 @@ export async function createHttp(parts: HttpParts): Promise<Listener> {
     return parts.httpsPort === 443 ? host : `${host}:${parts.httpsPort}`;
   }
 
-  const tcp = createServer({ noDelay: true }, (socket) => {
-    if (connections.admit(socket)) http.emit('connection', socket);
+  const tcp = await openTcpPort({
+    ...parts,
+    service: 'http',
+    keepAlive: false,
+    take(socket, peer) {
+      if (connections.admit(socket, peer)) http.emit('connection', socket);
+    },
   });
-  tcp.listen(parts.port, parts.host);
-  await once(tcp, 'listening');
-  tcp.on('error', (error) => parts.events.fault('http listener', error));
-  const address = tcp.address();
 
   return {
-    port: address !== null && typeof address === 'object' ? address.port : parts.port,
+    port: tcp.port,
     async [Symbol.asyncDispose]() {
-      const closed = new Promise<void>((resolve) => tcp.close(() => resolve()));
+      const closed = tcp.close();
       connections.destroyAll();
       await closed;
     },

@@ -1,13 +1,13 @@
 import { constants } from 'node:crypto';
-import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { Http2Server, Http2Session } from 'node:http2';
-import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { TLSSocket, createSecureContext } from 'node:tls';
 import type { SecureContext } from 'node:tls';
 import type { Clock } from '../clock.ts';
+import type { AddressList } from '../limits/address-list.ts';
 import type { Admission } from '../limits/admission.ts';
+import { openTcpPort } from '../limits/tcp-port.ts';
 import type { Events } from '../observe/events.ts';
 import type { Certificate, KeyPair } from '../tls/certificate.ts';
 import { readClientHello } from './client-hello.ts';
@@ -16,15 +16,17 @@ import { createConnections } from './connections.ts';
 import type { Place } from './connections.ts';
 import type { Listener } from './listener.ts';
 
-/** Serves a connection whose TLS is done. */
+/** Serves a connection whose TLS is done; `peer` is the client's network address. */
 export interface TakesTls {
-  serve(socket: TLSSocket): void;
+  serve(socket: TLSSocket, peer: string): void;
 }
 
 export interface HttpsParts {
   readonly host: string;
   /** 0 binds any free port. */
   readonly port: number;
+  /** Whose connections begin with a PROXY header. */
+  readonly proxies?: AddressList;
   readonly certificate: Certificate;
   /** Neither listens itself: they get the connections that want HTTP. */
   readonly web: { readonly http1: Server; readonly http2: Http2Server };
@@ -33,7 +35,7 @@ export interface HttpsParts {
   /** Gets what chose `smtp`; submission, for users (client.md 1.8). */
   readonly smtp: TakesTls;
   /** The certificate that answers a TLS-ALPN-01 challenge for this name (RFC 8737), where one is under way. */
-  readonly alpnChallenge: (serverName: string) => KeyPair | undefined;
+  readonly alpnChallenge: (serverName: string) => Promise<KeyPair | undefined>;
   readonly admission: Admission;
   readonly events: Events;
   readonly clock: Clock;
@@ -54,6 +56,7 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
   const connections = createConnections({ ...parts, service: 'https' });
   /** By what http knows, a TLS socket or a session of HTTP/2, the connection that was admitted. */
   const rawOf = new WeakMap<Socket | Http2Session, Socket>();
+  const placeOf = new WeakMap<Socket, Place>();
   let contexts = contextsOf(certificate.pair);
   const stopFollowing = certificate.onReplace((pair) => {
     contexts = contextsOf(pair);
@@ -63,21 +66,28 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
     const raw = rawOf.get(request.socket);
     if (raw) connections.request(raw, request, response);
   });
+  // It lasts for as long as both sides want, and iroh.ts has limits of its own.
+  web.http1.on('upgrade', (_request, socket: Socket) => placeOf.get(socket)?.leave());
   web.http2.on('request', (request, response) => {
     const raw = request.stream.session && rawOf.get(request.stream.session);
     if (raw) connections.request(raw, request, response);
   });
   web.http2.on('sessionError', (error) => events.sessionFailed('https', '-', error));
 
-  function accept(socket: Socket): void {
-    const place = connections.admit(socket);
+  function accept(socket: Socket, peer: string): void {
+    const place = connections.admit(socket, peer);
     if (!place) return;
-    readHello(socket, (hello) => secure(socket, place, hello));
+    readHello(socket, (hello) => {
+      secure(socket, peer, place, hello).catch((error: unknown) => {
+        events.fault('https', error);
+        socket.destroy();
+      });
+    });
   }
 
-  function secure(socket: Socket, place: Place, hello: ClientHello): void {
+  async function secure(socket: Socket, peer: string, place: Place, hello: ClientHello): Promise<void> {
     const to = destinationOf(hello.protocols);
-    const chosen = contextFor(to, hello);
+    const chosen = to === 'challenge' ? await contextOfChallenge(hello) : contextFor(to);
     if (!chosen) return void socket.destroy();
     // A client that offers protocols of which we have none gets no_application_protocol (RFC 7301 3.2) from OpenSSL.
     const tls = new TLSSocket(socket, { isServer: true, ...chosen });
@@ -89,6 +99,8 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
     tls.once('secure', () => {
       if (to === 'challenge') return void tls.end();
       if (to === 'web') {
+        // Routes ask the socket who is there, and it may know a proxy alone.
+        Object.defineProperty(tls, 'remoteAddress', { value: peer });
         if (tls.alpnProtocol === 'h2') {
           // Emitted while the connection is handed over, before anything is read of it.
           web.http2.once('session', (session) => rawOf.set(session, socket));
@@ -98,43 +110,39 @@ export async function createHttps(parts: HttpsParts): Promise<Listener> {
           return;
         }
         rawOf.set(tls, socket);
+        placeOf.set(tls, place);
         web.http1.emit('connection', tls);
         return;
       }
       // Mail counts its own connections and has limits of its own.
       place.leave();
-      parts[to].serve(tls);
+      parts[to].serve(tls, peer);
     });
   }
 
-  function contextFor(
-    to: Destination,
-    { serverName }: ClientHello,
-  ): { secureContext: SecureContext; ALPNProtocols: string[] } | undefined {
-    if (to === 'web') return { secureContext: contexts.web, ALPNProtocols: ['h2', 'http/1.1'] };
-    if (to !== 'challenge') return { secureContext: contexts.mail, ALPNProtocols: [to] };
-    const pair = serverName === undefined ? undefined : parts.alpnChallenge(serverName);
-    return pair && { secureContext: contextsOf(pair).web, ALPNProtocols: [ACME_TLS] };
-  }
+  const contextFor = (to: Exclude<Destination, 'challenge'>) =>
+    to === 'web'
+      ? { secureContext: contexts.web, ALPNProtocols: ['h2', 'http/1.1'] }
+      : { secureContext: contexts.mail, ALPNProtocols: [to] };
 
-  // client.md 2.8: without noDelay each answer may wait 40 ms for the peer's acknowledgement.
-  const tcp = createServer({ noDelay: true, keepAlive: true }, accept);
-  tcp.listen(parts.port, parts.host);
-  try {
-    await once(tcp, 'listening');
-  } catch (error) {
-    stopFollowing();
-    throw error;
-  }
-  tcp.on('error', (error) => events.fault('https listener', error));
-  const address = tcp.address();
+  const contextOfChallenge = async ({ serverName }: ClientHello) => {
+    const pair = serverName === undefined ? undefined : await parts.alpnChallenge(serverName);
+    return pair && { secureContext: contextsOf(pair).web, ALPNProtocols: [ACME_TLS] };
+  };
+
+  const tcp = await openTcpPort({ ...parts, service: 'https', keepAlive: true, take: accept }).catch(
+    (error: unknown) => {
+      stopFollowing();
+      throw error;
+    },
+  );
 
   return {
-    port: address !== null && typeof address === 'object' ? address.port : parts.port,
+    port: tcp.port,
     async [Symbol.asyncDispose]() {
       stopFollowing();
       // Not waited for: it ends with the last connection, and mail that came here is disposed of with its own listener.
-      tcp.close();
+      void tcp.close();
       connections.destroyAll();
     },
   };

@@ -26,7 +26,7 @@ export interface Iroh extends Disposable {
   /** Passes a request and its answer. */
   request(request: IncomingMessage, response: ServerResponse): void;
   /** Passes a request for an upgrade; when the relay agrees, bytes both ways until one side ends. */
-  upgrade(request: IncomingMessage, client: Duplex, head: Buffer, peer: string): void;
+  upgrade(request: IncomingMessage, client: Duplex, head: Buffer): void;
 }
 
 /** How long the relay may take to answer. */
@@ -106,10 +106,10 @@ export function createIroh({ upstream, admission, clock, events }: IrohParts): I
       request.pipe(question);
     },
 
-    upgrade(request, client, head, peer) {
+    upgrade(request, client, head) {
       // A reset of either side ends both; there is nobody to tell.
       client.on('error', () => client.destroy());
-      const release = admission.admit(peer);
+      const release = admission.admit(request.socket.remoteAddress ?? '');
       if (release === undefined) return refuse(client, '503 Service Unavailable');
       open.add(client);
       const question = ask(request, { connection: 'Upgrade', upgrade: request.headers.upgrade ?? '' });

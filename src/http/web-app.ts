@@ -6,6 +6,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Http2Server } from 'node:http2';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Events } from '../observe/events.ts';
+import type { Iroh } from './iroh.ts';
 import { createHttp2Server, MAX_REQUESTS, MAX_WEB_HEADER } from './http2-server.ts';
 import { originForm } from './request-target.ts';
 
@@ -21,30 +22,42 @@ export type WebApp = FastifyInstance<
 /** No route takes a body; what an HTML form or a fetch() sends by itself is below this and is dropped. */
 const MAX_BODY = 4096;
 
+export interface WebAppParts {
+  readonly domain: string;
+  readonly events: Pick<Events, 'fault'>;
+  /** Undefined where there is no iroh relay behind this one. */
+  readonly iroh?: Iroh | undefined;
+}
+
 /**
  * The web of the relay, without routes. Its servers, `app.server` for HTTP/1.1 and `http2`, never listen: they are given
  * connections whose TLS is done. Every route serves both.
  */
-export function createWebApp({ domain, events }: { domain: string; events: Pick<Events, 'fault'> }): {
+export function createWebApp({ domain, events, iroh }: WebAppParts): {
   readonly app: WebApp;
   readonly http2: Http2Server;
 } {
   const http2 = createHttp2Server();
+  const isIroh = ({ url = '' }: IncomingMessage) => iroh?.wants(originForm(url)) ?? false;
   const app = fastify({
     logger: false,
     bodyLimit: MAX_BODY,
     rewriteUrl: (request) => originForm(request.url ?? '/'),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 256 },
     serverFactory: (handler) => {
-      const server = createServer({ maxHeaderSize: MAX_WEB_HEADER, keepAlive: true }, (request, response) =>
-        handler(request, response),
+      const serve = (request: IncomingMessage, response: ServerResponse) =>
+        isIroh(request) ? iroh?.request(request, response) : handler(request, response);
+      const server = createServer(
+        { maxHeaderSize: MAX_WEB_HEADER, keepAlive: true, shouldUpgradeCallback: isIroh },
+        serve,
       );
+      server.on('upgrade', (request, socket, head) => iroh?.upgrade(request, socket, head));
       server.maxRequestsPerSocket = MAX_REQUESTS;
       // Fields beyond a number are left out in silence, recipients among them; their bytes are bounded anyway.
       server.maxHeadersCount = 0;
       // node's compatibility API: to a handler the same but in type.
       http2.on('request', (request, response) =>
-        handler(request as unknown as IncomingMessage, response as unknown as ServerResponse),
+        serve(request as unknown as IncomingMessage, response as unknown as ServerResponse),
       );
       return server;
     },

@@ -3,11 +3,13 @@ import type { Http2Server } from 'node:http2';
 import type { NewAccounts } from '../accounts/new-account.ts';
 import type { Events } from '../observe/events.ts';
 import type { Addresses } from './addresses.ts';
+import type { Iroh } from './iroh.ts';
 import { discoveryRoutes } from './routes/discovery.ts';
 import { mxdelivRoutes } from './routes/mxdeliv.ts';
 import type { MxdelivParts } from './routes/mxdeliv.ts';
 import { newAccountRoutes } from './routes/new-account.ts';
 import { pageRoutes } from './routes/pages.ts';
+import { createSite } from './site/site.ts';
 import { pageSource } from './site/source.ts';
 import type { SiteFacts } from './site/values.ts';
 import { createWebApp } from './web-app.ts';
@@ -20,6 +22,8 @@ export interface WebParts {
   readonly wwwFolder: string;
   readonly facts: SiteFacts;
   readonly mxdeliv: MxdelivParts;
+  /** Undefined where there is no iroh relay behind this one. */
+  readonly iroh: Iroh | undefined;
 }
 
 /** All that is reached by HTTPS. */
@@ -30,12 +34,14 @@ export interface Web extends AsyncDisposable {
 }
 
 export async function createWeb(parts: WebParts): Promise<Web> {
-  const { addresses, events } = parts;
-  const { app, http2 } = createWebApp({ domain: addresses.host, events });
+  const { addresses, events, iroh } = parts;
+  const { app, http2 } = createWebApp({ domain: addresses.host, events, iroh });
   discoveryRoutes(app, addresses);
-  newAccountRoutes(app, parts);
+  const source = pageSource(parts.wwwFolder);
+  const site = createSite({ ...parts, source });
+  newAccountRoutes(app, { ...parts, site });
   mxdelivRoutes(app, parts.mxdeliv);
-  pageRoutes(app, { ...parts, source: pageSource(parts.wwwFolder) });
+  pageRoutes(app, { ...parts, source, site });
   await app.ready();
   return { http1: app.server, http2, [Symbol.asyncDispose]: () => app.close() };
 }

@@ -19,7 +19,7 @@ export interface ImapOptions {
   /** RFC 5464 `/shared/admin`, such as `mailto:admin@example.org`; absent where nobody is named. */
   readonly adminUri?: string;
   /** `/shared/vendor/deltachat/irohrelay`: the URL of an iroh relay. */
-  readonly irohRelay?: string;
+  readonly irohRelay?: () => string | undefined;
 }
 
 /** What every session is built from. */

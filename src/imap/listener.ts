@@ -1,10 +1,11 @@
-import type { AddressInfo, Socket } from 'node:net';
-import { createServer } from 'node:net';
+import type { Socket } from 'node:net';
 import type { SecureContext, TLSSocket } from 'node:tls';
 import { createSecureContext } from 'node:tls';
 import { refuse } from '../errors.ts';
 import type { Admission } from '../limits/admission.ts';
+import type { AddressList } from '../limits/address-list.ts';
 import type { SharedByteBudget } from '../limits/byte-budget.ts';
+import { openTcpPort } from '../limits/tcp-port.ts';
 import type { Certificate, KeyPair } from '../tls/certificate.ts';
 import type { SessionParts } from './context.ts';
 import { startSession } from './session.ts';
@@ -14,8 +15,11 @@ import { statusLine } from './wire/response.ts';
 /** An IMAP listener; disposing of it says BYE to everybody and resolves when all are gone, within seconds. */
 export interface Listener extends AsyncDisposable {
   readonly port: number;
-  /** Takes over a socket that has TLS already, such as one that came to 443 and chose `imap` by ALPN. */
-  serve(socket: TLSSocket): void;
+  /**
+   * Takes over a socket that has TLS already, such as one that came to 443 and chose `imap` by ALPN. `peer` is the
+   * client's network address.
+   */
+  serve(socket: TLSSocket, peer: string): void;
 }
 
 export interface ImapParts extends Omit<SessionParts, 'service' | 'secureContext' | 'byteBudget'> {
@@ -26,6 +30,8 @@ export interface ImapParts extends Omit<SessionParts, 'service' | 'secureContext
   readonly port: number;
   /** 143, or 993 (RFC 8314). */
   readonly mode: 'starttls' | 'implicit';
+  /** Whose connections begin with a PROXY header. */
+  readonly proxies?: AddressList;
   readonly certificate: Certificate;
   readonly admission: Admission;
 }
@@ -42,8 +48,7 @@ export async function createImap(parts: ImapParts): Promise<Listener> {
   });
   const sessions = new Set<Session>();
 
-  function take(socket: Socket, tls: 'now' | 'later' | 'done'): void {
-    const peer = socket.remoteAddress ?? '';
+  function take(socket: Socket, peer: string, tls: 'now' | 'later' | 'done'): void {
     const leave = parts.admission.admit(peer);
     if (!leave) {
       turnAway(socket, tls);
@@ -51,6 +56,7 @@ export async function createImap(parts: ImapParts): Promise<Listener> {
     }
     const session = startSession({
       socket,
+      peer,
       tls,
       parts: {
         ...parts,
@@ -77,26 +83,22 @@ export async function createImap(parts: ImapParts): Promise<Listener> {
     }
   }
 
-  // client.md 2.8: without noDelay each answer may wait 40 ms for the peer's acknowledgement.
-  const server = createServer({ noDelay: true }, (socket) =>
-    take(socket, parts.mode === 'implicit' ? 'now' : 'later'),
-  );
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(parts.port, parts.host, () => {
-      server.off('error', reject);
-      resolve();
-    });
+  const tcp = await openTcpPort({
+    ...parts,
+    service,
+    keepAlive: false,
+    take: (socket, peer) => take(socket, peer, parts.mode === 'implicit' ? 'now' : 'later'),
+  }).catch((error: unknown) => {
+    stopListening();
+    throw error;
   });
-  // Too many open files and the like: this connection is lost, the next may be had.
-  server.on('error', (error) => parts.events.fault('imap listener', error));
 
   return {
-    port: (server.address() as AddressInfo).port,
-    serve: (socket) => take(socket, 'done'),
+    port: tcp.port,
+    serve: (socket, peer) => take(socket, peer, 'done'),
     async [Symbol.asyncDispose]() {
       stopListening();
-      const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
+      const stopped = tcp.close();
       for (const session of sessions) session.shutDown();
       await Promise.all([...sessions].map((session) => session.done));
       await stopped;

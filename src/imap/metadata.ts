@@ -30,7 +30,8 @@ export async function annotations(
   const values = new Map<string, string>();
   if (mailbox === '') {
     if (options.adminUri) values.set('/shared/admin', options.adminUri);
-    if (options.irohRelay) values.set('/shared/vendor/deltachat/irohrelay', options.irohRelay);
+    const irohRelay = options.irohRelay?.();
+    if (irohRelay) values.set('/shared/vendor/deltachat/irohrelay', irohRelay);
     values.set('/shared/vendor/deltachat/maxsmtprecipients', String(MAX_SMTP_RECIPIENTS));
   } else if (mailbox === 'INBOX') {
     const tokens = await store.tokens.list(account.id, now);

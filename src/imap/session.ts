@@ -45,16 +45,16 @@ export interface Session {
 
 export interface SessionOptions {
   readonly socket: Socket;
+  /** The client's network address; the socket may know that of a proxy alone. */
+  readonly peer: string;
   /** `now`: TLS before the greeting. `later`: the client may ask for it. `done`: the socket has it. */
   readonly tls: 'now' | 'later' | 'done';
   readonly parts: SessionParts;
 }
 
-export function startSession({ socket, tls, parts }: SessionOptions): Session {
+export function startSession({ socket, peer, tls, parts }: SessionOptions): Session {
   const { clock, events, options, store } = parts;
   const id = parts.random(8).toString('hex');
-  // A socket that is gone has none, and STARTTLS puts another in its place.
-  const peer = socket.remoteAddress ?? '';
 
   let account: Context['account'];
   let selected: Selected | undefined;

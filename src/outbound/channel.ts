@@ -74,11 +74,11 @@ export async function openChannel(
 /** SMTP alone. Rejects as connectSmtp. */
 export async function openSmtp(
   parts: ChannelParts,
-  { host, tls }: Target,
+  { host, smtp }: Target,
   signal: AbortSignal,
 ): Promise<Extract<Channel, { via: 'smtp' }>> {
   try {
-    return { via: 'smtp', client: await connectSmtp(parts, host, tls, signal) };
+    return { via: 'smtp', client: await connectSmtp(parts, host, smtp.tls, signal) };
   } catch (error) {
     // relay.md 3: port 25 may be closed to us altogether, and then 443 is the only way, whatever was wrong with it once.
     if (!signal.aborted && !(error instanceof SmtpRefused)) parts.absent.remove(host);

@@ -34,7 +34,7 @@ export function createHostDelivery(parts: HostDeliveryParts): HostDelivery {
     signal: AbortSignal,
     opened?: SmtpClient,
   ): Promise<readonly RecipientOutcome[]> => {
-    const waits = opened ? undefined : pool.take(target.key);
+    const waits = opened ? undefined : pool.take(target.smtp.key);
     if (waits) {
       try {
         return await transactOn(target, waits, consignment, signal);
@@ -48,14 +48,14 @@ export function createHostDelivery(parts: HostDeliveryParts): HostDelivery {
   };
 
   const transactOn = async (
-    { host, key }: Target,
+    { host, smtp }: Target,
     { client, transactions }: Pooled,
     consignment: Consignment,
     signal: AbortSignal,
   ): Promise<readonly RecipientOutcome[]> => {
     try {
       const { outcomes, clean } = await transact(client, host, consignment, transactions > 0, signal);
-      if (clean) pool.give(key, { client, transactions });
+      if (clean) pool.give(smtp.key, { client, transactions });
       else client[Symbol.dispose]();
       return outcomes;
     } catch (error) {
@@ -104,7 +104,7 @@ export function createHostDelivery(parts: HostDeliveryParts): HostDelivery {
   };
 
   return async (target, consignment, signal) => {
-    if (absent.has(target.host)) return bySmtp(target, consignment, signal);
+    if (target.only25 || absent.has(target.host)) return bySmtp(target, consignment, signal);
     const channel = await openChannel(parts, target, signal, closing);
     if (channel.via === 'smtp') return bySmtp(target, consignment, signal, channel.client);
 

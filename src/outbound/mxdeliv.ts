@@ -92,7 +92,7 @@ export function createMxdeliv({ dial, clock }: MxdelivParts): Mxdeliv {
           ...(sender === '' ? {} : { 'x-mail-from': sender }),
           'x-mail-to': [...recipients],
         },
-        [KEY]: target.key,
+        [KEY]: target.https.key,
         [OPENED]: opened,
       } as ClientRequestArgs);
     } catch (error) {
@@ -117,11 +117,11 @@ export function createMxdeliv({ dial, clock }: MxdelivParts): Mxdeliv {
 
   return {
     isOpen: (target) => agent.isFree(target),
-    async open({ host, tls }, signal) {
+    async open({ host, https }, signal) {
       using time = deadline(clock, CONNECT_TIME, 'connecting to 443', signal);
       const raw = await dial(host, 443, time.signal);
       raw.on('error', () => raw.destroy());
-      const secure = connectTls({ ...tls, socket: raw, ALPNProtocols: ['http/1.1'] });
+      const secure = connectTls({ ...https.tls, socket: raw, ALPNProtocols: ['http/1.1'] });
       try {
         await once(secure, 'secureConnect', { signal: time.signal });
       } catch (error) {
@@ -183,7 +183,7 @@ class HandedAgent extends Agent {
     return options[KEY] ?? '';
   }
 
-  isFree({ key }: Target): boolean {
+  isFree({ https: { key } }: Target): boolean {
     return (this.freeSockets[key] ?? []).some((socket) => !socket.destroyed);
   }
 

@@ -1,11 +1,14 @@
 import type { Clock, Random } from '../clock.ts';
 import { DnsMissing } from '../dns/resolver.ts';
 import type { AddressResolver, MxResolver, Resolver } from '../dns/resolver.ts';
+import type { ValidatingLookup } from '../dns/validating.ts';
 import type { Events } from '../observe/events.ts';
 import type { Consignment, RecipientOutcome, SendOut } from './consignment.ts';
+import { createDane } from './dane.ts';
+import type { DaneMode } from './dane.ts';
 import { unlessAborted } from './deadline.ts';
 import { createDial } from './dialler.ts';
-import type { Dialler } from './dialler.ts';
+import type { Dialler, Source } from './dialler.ts';
 import { createHostDelivery } from './host-delivery.ts';
 import { createKnownAbsent } from './known-absent.ts';
 import { createMtaSts } from './mta-sts.ts';
@@ -21,15 +24,20 @@ export interface OutboundParts {
   /** What we call ourselves: mail_domain, an address in brackets. */
   readonly helo: string;
   readonly resolver: Resolver & MxResolver & AddressResolver;
+  /** For DANE. */
+  readonly lookup: ValidatingLookup;
   readonly dialler: Dialler;
+  /** Where our connections come from; left to the system where it is left out. */
+  readonly from?: Source;
   /** PEM: roots beside those of Node. */
   readonly trustedCa: string | undefined;
-  /** The settings tls_unverified_domains and mta_sts. */
+  /** The settings tls_unverified_domains, mta_sts and dane. */
   readonly unverifiedDomains: readonly string[];
   readonly mtaSts: MtaStsMode;
+  readonly dane: DaneMode;
   readonly clock: Clock;
   readonly random: Random;
-  readonly events: Pick<Events, 'mtaStsMismatch'>;
+  readonly events: Pick<Events, 'mtaStsMismatch' | 'daneMismatch'>;
 }
 
 export interface Outbound extends Disposable {
@@ -43,11 +51,12 @@ export interface Outbound extends Disposable {
 export function createOutbound(parts: OutboundParts): Outbound {
   const { resolver, clock, random } = parts;
   const closing = new AbortController();
-  const dial = createDial(parts.dialler, resolver);
+  const dial = createDial(parts.dialler, resolver, parts.from);
   const mxdeliv = createMxdeliv({ dial, clock });
   const pool = createSmtpPool(clock);
   const tlsFor = createTlsPolicy(parts);
   const sts = createMtaSts({ ...parts, mode: parts.mtaSts, dial, tlsFor });
+  const dane = createDane({ ...parts, mode: parts.dane, tlsFor, closing: closing.signal });
   const deliver = createHostDelivery({
     dial,
     clock,
@@ -65,6 +74,7 @@ export function createOutbound(parts: OutboundParts): Outbound {
       const signal = AbortSignal.any([given, closing.signal]);
       const hosts = await unlessAborted(signal, findHosts(destination, resolver, random));
       const wanted = sts.filter(destination, hosts, closing.signal);
+      dane.look(destination, wanted);
       return await sendToOne(wanted, consignment, signal);
     } catch (error) {
       if (error instanceof Stopped) return all({ kind: error.outcome, problem: error.problem });
@@ -84,7 +94,8 @@ export function createOutbound(parts: OutboundParts): Outbound {
     const stops: Stopped[] = [];
     for (const host of hosts) {
       try {
-        return await deliver(targetOf(host, tlsFor(destination, host)), consignment, signal);
+        const demand = await unlessAborted(signal, dane.demand(destination, host));
+        return await deliver(targetOf(host, tlsFor(destination, host), demand), consignment, signal);
       } catch (error) {
         const stopped = noAddress(error, destination, host) ?? stoppedBy(error, host);
         // Whoever may have taken the message decides alone.

@@ -58,4 +58,5 @@ const portKeys = [
   'http_port',
   'https_port',
   'health_port',
+  'metrics_port',
 ] as const satisfies readonly (keyof Settings)[];

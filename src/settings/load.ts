@@ -130,7 +130,8 @@ function describe(
 
 function badValue(key: string, row: AnySetting, given: Given): string {
   const got = row.secret ? 'something else (not shown)' : quoted(given.text);
-  return `${place(given.source)}: ${key} must be ${row.type.allowed.replaceAll('`', '')}, got ${got}`;
+  const why = row.secret ? undefined : row.type.problem?.(given.text);
+  return `${place(given.source)}: ${key} must be ${row.type.allowed.replaceAll('`', '')}, got ${got}${why === undefined ? '' : `: ${why}`}`;
 }
 
 function defaultOf(row: AnySetting, base: string): unknown {

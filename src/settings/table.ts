@@ -12,6 +12,7 @@ import {
   ipAddress,
   mailAddress,
   mongodbUrl,
+  networkList,
   oneOf,
   optionalPort,
   path,
@@ -132,11 +133,11 @@ export const table = {
 
   registration: setting({
     group: 'accounts',
-    type: oneOf('open', 'closed'),
+    type: oneOf('open', 'closed', 'token'),
     default: 'open',
     text:
-      'open: whoever comes gets an account. closed: nobody does. Accounts that exist go on working. ' +
-      'While there is a file named nocreate in data_dir, registration is closed, too; that acts at once.',
+      'open: whoever comes gets an account. closed: nobody does. token: who has an invitation, which `teal token add` ' +
+      'makes (docs/registration.md). Accounts that exist go on working. While there is a file named nocreate in data_dir, registration is closed, too; that acts at once.',
   }),
   refuse_automatic_accounts: setting({
     group: 'accounts',
@@ -242,6 +243,16 @@ export const table = {
       'that the policy does not, the log tells. enforce: such a server gets no mail. off: nobody is asked for a ' +
       'policy. A valid certificate is asked for in any case.',
   }),
+  dane: setting({
+    group: 'federation',
+    type: oneOf('report', 'enforce', 'off'),
+    default: 'report',
+    text:
+      'What becomes of the DANE records (TLSA) of mail servers that mail is sent to. They count where the DNS server ' +
+      'of dns_servers, or of the machine, checks DNSSEC and says so; it should run on this machine. report: where a ' +
+      'certificate does not fit them, the log tells. enforce: such a server gets no mail, one whose certificate fits ' +
+      'needs no authority for it, and mail goes to port 25 alone there. off: nobody is asked for them.',
+  }),
   maximal_queue_lifetime: setting({
     group: 'federation',
     type: wholeNumber(1, 30, 'days'),
@@ -313,6 +324,31 @@ export const table = {
     text:
       'Where a supervisor on this machine asks how Teal is: http://127.0.0.1:PORT/health/live and /health/ready, the ' +
       'second with 503 while the store does not answer.',
+  }),
+  metrics_port: setting({
+    group: 'network',
+    type: optionalPort,
+    default: 'off',
+    text:
+      'Where Prometheus reads the metrics of docs/metrics.md: http://METRICS_ADDRESS:PORT/metrics, without TLS and ' +
+      'without a password.',
+  }),
+  metrics_address: setting({
+    group: 'network',
+    type: ipAddress,
+    default: '127.0.0.1',
+    text:
+      'The address for metrics_port, where nobody but Prometheus should come: of loopback, of a private network, or in a ' +
+      'container 0.0.0.0 with the port left out of what is published.',
+  }),
+  proxy_protocol_from: setting({
+    group: 'network',
+    type: networkList,
+    default: '',
+    text:
+      'Proxies in front of this relay that begin each connection with a PROXY header (version 1 or 2), which says who ' +
+      'the client is (docs/proxies.md). From them the header is required on every port but health_port and ' +
+      'metrics_port, from others it is not read. Name the machines of proxies and no others: whoever is listed can pass for any address.',
   }),
   dns_servers: setting({
     group: 'network',

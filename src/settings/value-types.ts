@@ -1,5 +1,7 @@
 import { isIP, isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
+import { quoted } from './ini.ts';
+import { networkProblem } from './network.ts';
 
 /** How the value of a setting is written. Reading is pure: no file is opened, nothing is looked up. */
 export interface ValueType<T> {
@@ -7,6 +9,8 @@ export interface ValueType<T> {
   readonly allowed: string;
   /** The value, or undefined where `text` is none of what is allowed. Relative paths start at `base`. */
   parse(text: string, base: string): { readonly value: T } | undefined;
+  /** Where text of several parts is none of what is allowed: which part, and why. */
+  problem?(text: string): string | undefined;
   /** Back to text; `parse` of it is the value again. */
   format(value: T): string;
 }
@@ -226,6 +230,31 @@ export const serverList: ValueType<readonly string[]> = {
   },
   format: (servers) => servers.join(' '),
 };
+
+/** Proxies of one relay; each connection is compared with all of them. */
+const MAX_NETWORKS = 64;
+
+/** Addresses and networks, in lower case. */
+export const networkList: ValueType<readonly string[]> = {
+  allowed: `up to ${MAX_NETWORKS} addresses and networks such as 192.0.2.0/24 or 2001:db8::/32, parted by spaces or commas; or empty`,
+  parse: (text) => {
+    const value = partsOf(text.toLowerCase());
+    const fits = value.length <= MAX_NETWORKS && value.every((part) => networkProblem(part) === undefined);
+    return fits ? { value } : undefined;
+  },
+  problem: (text) =>
+    partsOf(text)
+      .flatMap((part) => {
+        const problem = networkProblem(part);
+        return problem === undefined ? [] : [`${quoted(part)} ${problem}`];
+      })
+      .at(0),
+  format: (networks) => networks.join(' '),
+};
+
+function partsOf(text: string): string[] {
+  return text.split(/[\s,]+/).filter((part) => part !== '');
+}
 
 function serverAddress(text: string): string | undefined {
   if (isIP(text) !== 0) return isIPv4(text) ? `${text}:53` : `[${text}]:53`;

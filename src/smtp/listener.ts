@@ -1,6 +1,4 @@
 import { constants } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
@@ -10,7 +8,9 @@ import { second } from '../clock.ts';
 import type { Clock, Random, Timer } from '../clock.ts';
 import { refuse } from '../errors.ts';
 import type { Admission } from '../limits/admission.ts';
+import type { AddressList } from '../limits/address-list.ts';
 import type { SharedByteBudget } from '../limits/byte-budget.ts';
+import { openTcpPort } from '../limits/tcp-port.ts';
 import type { TakeMessage } from '../mailflow/verdict.ts';
 import type { Events, Service } from '../observe/events.ts';
 import type { Certificate } from '../tls/certificate.ts';
@@ -23,9 +23,9 @@ export interface Listener extends AsyncDisposable {
   readonly port: number;
   /**
    * Serves a connection that another listener accepted. With implicit TLS (443 by ALPN) its handshake must be done and
-   * must have brought TLS 1.3.
+   * must have brought TLS 1.3. `peer` is the client's network address.
    */
-  serve(socket: Socket): void;
+  serve(socket: Socket, peer: string): void;
 }
 
 /** What every SMTP listener is made of. */
@@ -34,11 +34,14 @@ export interface ListenerParts {
   readonly host: string;
   /** 0 binds any free port. */
   readonly port: number;
-  /** The mail domain: named in the greeting, and the domain of `<Postmaster>`. */
+  /** Whose connections begin with a PROXY header. */
+  readonly proxies?: AddressList;
+  /** What stands behind the @ of our addresses: named in the greeting (RFC 5321 4.2), and the domain of `<Postmaster>`. */
   readonly domain: string;
   readonly certificate: Certificate;
   readonly take: TakeMessage;
   readonly admission: Admission;
+  /** Of which each account has its share, or each peer where nobody logs in. */
   readonly byteBudget: SharedByteBudget;
   /** Bytes, dots unstuffed; announced by SIZE. */
   readonly maxMessageSize: number;
@@ -72,7 +75,7 @@ export async function createListener(parts: ListenerParts, kind: ListenerKind): 
   const { service, rules } = kind;
   const sessions = new Set<Session>();
   /** Connections whose TLS handshake is not done. */
-  const greeting = new Map<string, { socket: Socket; timer: Timer; release: () => void }>();
+  const greeting = new Map<string, { socket: Socket; peer: string; timer: Timer; release: () => void }>();
   const empty = Promise.withResolvers<void>();
   let turnedAway = 0;
   let turnedAwayAt = -Infinity;
@@ -119,15 +122,15 @@ export async function createListener(parts: ListenerParts, kind: ListenerKind): 
     handshakes.setSecureContext(tlsOptions());
   });
 
-  function accept(socket: Socket): void {
+  function accept(socket: Socket, peer: string): void {
     socket.on('error', (error) => events.sessionFailed(service, '-', error));
-    const release = admit(socket);
+    const release = admit(peer);
     if (release === undefined) return turnAway(socket);
-    if (!kind.implicitTls) return open(socket, release);
+    if (!kind.implicitTls) return open(socket, peer, release);
 
     const timer = clock.after(HANDSHAKE_TIME, () => socket.destroy());
     const key = connectionKey(socket);
-    greeting.set(key, { socket, timer, release });
+    greeting.set(key, { socket, peer, timer, release });
     socket.once('close', () => {
       if (greeting.get(key)?.socket !== socket) return;
       greeting.delete(key);
@@ -137,8 +140,8 @@ export async function createListener(parts: ListenerParts, kind: ListenerKind): 
     handshakes.emit('connection', socket);
   }
 
-  function admit(socket: Socket): (() => void) | undefined {
-    return stopping ? undefined : admission.admit(socket.remoteAddress ?? '');
+  function admit(peer: string): (() => void) | undefined {
+    return stopping ? undefined : admission.admit(peer);
   }
 
   function turnAway(socket: Socket): void {
@@ -161,18 +164,20 @@ export async function createListener(parts: ListenerParts, kind: ListenerKind): 
     if (pending === undefined) return void socket.destroy();
     greeting.delete(key);
     pending.timer[Symbol.dispose]();
-    open(socket, pending.release);
+    open(socket, pending.peer, pending.release);
   }
 
-  function open(socket: Socket, release: () => void): void {
+  function open(socket: Socket, peer: string, release: () => void): void {
     if (socket.destroyed) return release();
     const session = new Session(server, socket, {
       service,
       id: parts.random(8).toString('hex'),
+      peer,
       domain: parts.domain,
       loginRequired: kind.onAuth !== undefined,
       maxMessageSize: parts.maxMessageSize,
-      budget: byteBudget.of(socket.remoteAddress ?? ''),
+      // Many people may come from one address, and one person from many; who has logged in is who they are.
+      budget: (user = peer) => byteBudget.of(user),
       rules,
       take: parts.take,
       clock,
@@ -188,30 +193,25 @@ export async function createListener(parts: ListenerParts, kind: ListenerKind): 
     session.init();
   }
 
-  const tcp = createServer({ noDelay: true, keepAlive: true }, accept);
-  tcp.listen(parts.port, parts.host);
-  try {
-    await once(tcp, 'listening');
-  } catch (error) {
-    stopFollowing();
-    throw error;
-  }
-  tcp.on('error', (error) => events.fault('smtp listener', error));
-  const address = tcp.address();
-  const port = address !== null && typeof address === 'object' ? address.port : parts.port;
+  const tcp = await openTcpPort({ ...parts, service, keepAlive: true, take: accept }).catch(
+    (error: unknown) => {
+      stopFollowing();
+      throw error;
+    },
+  );
 
   return {
-    port,
-    serve(socket) {
-      const release = admit(socket);
+    port: tcp.port,
+    serve(socket, peer) {
+      const release = admit(peer);
       if (release === undefined) socket.destroy();
-      else open(socket, release);
+      else open(socket, peer, release);
     },
     async [Symbol.asyncDispose]() {
       if (stopping) return empty.promise;
       stopping = true;
       stopFollowing();
-      const closed = new Promise<void>((resolve) => tcp.close(() => resolve()));
+      const closed = tcp.close();
       for (const { socket } of greeting.values()) socket.destroy();
       for (const session of sessions) session.leave();
       if (sessions.size === 0) empty.resolve();

@@ -29,11 +29,14 @@ export interface SessionParts {
   readonly service: Service;
   /** Names the session in our log. */
   readonly id: string;
+  /** The client's network address; the socket may know that of a proxy alone. */
+  readonly peer: string;
   readonly domain: string;
   /** Whether MAIL needs AUTH; AUTH is offered under TLS alone. */
   readonly loginRequired: boolean;
   readonly maxMessageSize: number;
-  readonly budget: ByteBudget;
+  /** For the bytes of a message; `user` is the address that logged in, where that is required. */
+  readonly budget: (user: string | undefined) => ByteBudget;
   readonly rules: SessionRules;
   readonly take: TakeMessage;
   readonly clock: Clock;
@@ -87,7 +90,7 @@ export class Session extends SMTPConnection {
   #over = false;
 
   constructor(server: SMTPServer, socket: Socket, parts: SessionParts) {
-    super(server, socket, { id: parts.id });
+    super(server, socket, { id: parts.id, remoteAddress: parts.peer });
     this.#parts = parts;
     this.#openedAt = this.#lastInput = parts.clock.now();
   }
@@ -313,8 +316,8 @@ export class Session extends SMTPConnection {
   // ---- the message -------------------------------------------------------------------------------------------------
 
   #receive(transaction: Transaction): void {
-    const { maxMessageSize: maxSize, budget, clock } = this.#parts;
-    const message = receiveMessage({ maxSize, budget });
+    const { maxMessageSize: maxSize, clock } = this.#parts;
+    const message = receiveMessage({ maxSize, budget: this.#parts.budget(this.#user) });
     this.#message = message;
     this.#phase = 'data';
     this.#dataSince = clock.now();

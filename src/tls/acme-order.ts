@@ -35,7 +35,7 @@ const POLL_MOST = 4 * second;
 const MAX_WAIT = 2 * minute;
 /** A name is tried by each challenge and then left out: with four names there is an end after nine rounds at most. */
 const MAX_ROUNDS = 10;
-/** In this order: 80 is shared by all processes of a relay, a challenge on 443 is known to the one that ordered. */
+/** In this order: what 80 answers needs no state, what 443 answers is read from the store by the other processes. */
 const CHALLENGES = ['http-01', 'tls-alpn-01'];
 /** Problems with names, not with us or with the hour (RFC 8555 6.7). */
 const ABOUT_NAMES = new Set([
@@ -103,7 +103,7 @@ async function authorize(
   const refused = new Map<string, string>();
   /** By name, the challenge taken and those that are left after it. */
   const taken = new Map<string, readonly string[]>();
-  using shown = new DisposableStack();
+  await using shown = new AsyncDisposableStack();
   for (const authorization of await client.getAuthorizations(order)) {
     if (authorization.status !== 'pending') continue;
     const name = authorization.identifier.value;
@@ -144,7 +144,7 @@ async function show(
   authorization: Authorization,
   token: string,
   { challenges }: OrderParts,
-): Promise<() => void> {
+): Promise<() => Promise<void>> {
   const { crypto } = await import('acme-client');
   const key = await crypto.createPrivateEcdsaKey('P-256');
   const proof = challenges.keyAuthorization(token);

@@ -38,6 +38,8 @@ export interface Acme extends AsyncDisposable {
   readonly challenges: Challenges;
   /** What was issued last, by whatever process; it may have expired. */
   readonly kept: KeyPair | undefined;
+  /** A certificate is due, and the last try to have it failed, by whatever process. */
+  readonly failing: boolean;
   /** To be called once, when the listeners answer challenges: from now on `certificate` gets every new one. */
   start(certificate: Certificate): void;
 }
@@ -59,13 +61,14 @@ const ADDRESS_PROFILE = 'shortlived';
 export async function openAcme(options: AcmeOptions): Promise<Acme> {
   const { values, directoryUrl, domain, clock, random, events } = options;
   const state = await openAcmeState(values);
-  const challenges = createChallenges(state.accountKey);
+  const challenges = createChallenges(state.accountKey, values);
   const lease = createLease(values, 'acme.lease', clock, random);
   const stop = new AbortController();
 
   let last = await state.certificate();
   let others: OtherNames & { readonly at: number } = { here: [], unsure: [], at: -Infinity };
   let triedOnce = false;
+  let failing = false;
   let notOfferedUntil = 0;
 
   /** Once for each: the operator needs it for the CAA record. */
@@ -98,8 +101,10 @@ export async function openAcme(options: AcmeOptions): Promise<Acme> {
   async function look(certificate: Certificate): Promise<void> {
     last = await state.certificate();
     if (last !== undefined) use(certificate, last);
-    if ((await findDue()) === undefined || clock.now() < notOfferedUntil) return;
-    if (clock.now() < mayTryAt(await state.failure(), !triedOnce)) return;
+    const isDue = (await findDue()) !== undefined && clock.now() >= notOfferedUntil;
+    const failure = isDue ? await state.failure() : undefined;
+    failing = failure !== undefined;
+    if (!isDue || clock.now() < mayTryAt(failure, !triedOnce)) return;
     const giveBack = await lease.take(LEASE_TIME);
     if (giveBack === undefined) return;
     try {
@@ -122,6 +127,7 @@ export async function openAcme(options: AcmeOptions): Promise<Acme> {
       last = await newCertificate(due, signal);
     } catch (error) {
       if (stop.signal.aborted) return;
+      failing = true;
       const failure = failureAfter(await state.failure(), error, clock.now());
       await state.keepFailure(failure);
       const reason = error instanceof Error ? error.message : String(error);
@@ -145,6 +151,7 @@ export async function openAcme(options: AcmeOptions): Promise<Acme> {
     if (profile !== undefined && !profiles.includes(profile)) {
       events.certificateNotOffered(`${directoryUrl} offers no profile ${profile}`);
       notOfferedUntil = clock.now() + NOT_OFFERED_FOR;
+      failing = false;
       return last;
     }
 
@@ -172,6 +179,7 @@ export async function openAcme(options: AcmeOptions): Promise<Acme> {
     };
     await state.keepCertificate(kept);
     await state.keepFailure(undefined);
+    failing = false;
     events.certificateIssued(ordered.names, due.why);
     for (const [name, reason] of ordered.refused) events.certificateNameRefused(name, reason);
     return kept;
@@ -193,6 +201,9 @@ export async function openAcme(options: AcmeOptions): Promise<Acme> {
   return {
     challenges,
     kept: last === undefined ? undefined : { key: state.key, cert: last.cert },
+    get failing() {
+      return failing;
+    },
     start(certificate) {
       running ??= run(certificate);
     },

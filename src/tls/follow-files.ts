@@ -17,6 +17,12 @@ export interface FollowOptions {
   readonly events: Events;
 }
 
+/** The pair in the files is followed until this is disposed of. */
+export interface FollowedFiles extends AsyncDisposable {
+  /** What stands in the files now cannot be used. */
+  readonly failing: boolean;
+}
+
 /** Not every file system tells of changes, and a symlink's target may change where nobody looks. */
 const LOOK_EVERY = minute;
 /** certbot writes four files one after another; a pair that is not whole yet gets the same time once more. */
@@ -28,7 +34,7 @@ const SETTLE = 2 * second;
  * nothing and is told once. The directories are watched, not the files: a symlink that is swapped (certbot,
  * Kubernetes) is a change of its directory alone.
  */
-export function followFiles(options: FollowOptions): AsyncDisposable {
+export function followFiles(options: FollowOptions): FollowedFiles {
   const { cert, key, names, certificate, clock, events } = options;
   let toldProblem: string | undefined;
   let failedBefore = false;
@@ -82,6 +88,7 @@ export function followFiles(options: FollowOptions): AsyncDisposable {
       if (certificate.pair !== pair) throw error;
       events.fault('certificate', error);
     }
+    toldProblem = undefined;
     events.certificateReplaced(new X509Certificate(pair.cert).validToDate);
     await readKeyPair(cert, key, { now: clock.now(), names, warn: events.certificateDoubtful });
   }
@@ -97,6 +104,9 @@ export function followFiles(options: FollowOptions): AsyncDisposable {
   });
 
   return {
+    get failing() {
+      return toldProblem !== undefined;
+    },
     async [Symbol.asyncDispose]() {
       stopped = true;
       timer[Symbol.dispose]();

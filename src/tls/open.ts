@@ -38,6 +38,8 @@ export interface CertificateOptions {
 export interface CertificateSupply extends AsyncDisposable {
   readonly certificate: Certificate;
   readonly challenges: Challenges;
+  /** The last try to have a newer one failed, or the operator's files cannot be used; the certificate serves on. */
+  readonly failing: boolean;
   /** To be called once, when the listeners answer challenges. */
   start(): void;
 }
@@ -58,7 +60,13 @@ export async function openCertificate(options: CertificateOptions): Promise<Cert
       const checks = { now: clock.now(), names, warn: events.certificateDoubtful };
       const certificate = createCertificate(await readKeyPair(cert, key, checks));
       const following = followFiles({ cert, key, names, certificate, clock, events });
-      return { ...supplied(certificate), [Symbol.asyncDispose]: () => following[Symbol.asyncDispose]() };
+      return {
+        ...supplied(certificate),
+        get failing() {
+          return following.failing;
+        },
+        [Symbol.asyncDispose]: () => following[Symbol.asyncDispose](),
+      };
     }
     case 'acme': {
       const { directoryUrl, email, trustedCa, addressesOf, ownAddresses } = options.acme;
@@ -79,6 +87,9 @@ export async function openCertificate(options: CertificateOptions): Promise<Cert
       return {
         certificate,
         challenges: acme.challenges,
+        get failing() {
+          return acme.failing;
+        },
         start: () => acme.start(certificate),
         [Symbol.asyncDispose]: () => acme[Symbol.asyncDispose](),
       };
@@ -93,7 +104,8 @@ export async function openCertificate(options: CertificateOptions): Promise<Cert
 function supplied(certificate: Certificate): CertificateSupply {
   return {
     certificate,
-    challenges: { http: () => undefined, alpn: () => undefined },
+    challenges: { http: () => undefined, alpn: () => Promise.resolve(undefined) },
+    failing: false,
     start: () => undefined,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

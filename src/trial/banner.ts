@@ -1,4 +1,4 @@
-import { renderUnicodeCompact } from 'uqr';
+import { terminalQr } from '../cli/terminal-qr.ts';
 import { loginLink } from './memory.ts';
 import type { TrialMemory } from './memory.ts';
 
@@ -14,7 +14,7 @@ export function trialBanner(options: {
   const { ports } = memory;
   const accounts = memory.accounts.flatMap((account, index) => {
     const link = loginLink(account, host, ports);
-    return [`  ${index + 1}. ${account.address}`, `     ${link}`, '', ...(lan ? [qrCode(link), ''] : [])];
+    return [`  ${index + 1}. ${account.address}`, `     ${link}`, '', ...(lan ? [terminalQr(link), ''] : [])];
   });
   return [
     '',
@@ -36,10 +36,4 @@ export function trialBanner(options: {
     '  For a real relay set mail_domain (README.md). Stop with Ctrl-C; the next start finds all this again.',
     '',
   ].join('\n');
-}
-
-/** White on black whatever the terminal's own colours are, with a margin: scanners want dark modules on light. */
-function qrCode(text: string): string {
-  const lines = renderUnicodeCompact(text, { border: 2 }).split('\n');
-  return lines.map((line) => `     \x1b[97;40m${line}\x1b[0m`).join('\n');
 }

@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Login } from '../accounts/login.ts';
-import { systemRandom } from '../relay.ts';
+import { systemRandom } from '../machine.ts';
 import type { Loaded } from '../settings/load.ts';
 import type { Settings } from '../settings/table.ts';
 import { trialBanner } from './banner.ts';
@@ -51,6 +51,7 @@ export async function prepareTrial(options: {
       http_port: undefined,
       https_port: undefined,
       // The brakes keep strangers away from a busy machine; here the person who started it waits for two accounts.
+      registration: 'open',
       max_load_1m: Infinity,
       min_available_memory: 0,
       min_free_disk_space: 0,

@@ -137,21 +137,25 @@ describe('login', { timeout: 30_000 }, () => {
     assert.equal(at.log.length, 7);
   });
 
-  test('no account is made while something is against it; those that are there log in', async () => {
-    const address = freshName();
-    await setUp().login(address, secret);
-    let asked = 0;
-    const at = setUp({
-      mayCreate: () => {
-        asked++;
-        return { kind: 'closed', reason: 'registration is closed' };
-      },
+  for (const [kind, stop] of [
+    ['closed', 'registration is closed'],
+    ['token', 'registration is by token'],
+  ] as const)
+    test(`no account is made while ${stop}; those that are there log in`, async () => {
+      const address = freshName();
+      await setUp().login(address, secret);
+      let asked = 0;
+      const at = setUp({
+        mayCreate: () => {
+          asked++;
+          return { kind, reason: stop };
+        },
+      });
+      const refused = await failing(at, freshName(), secret);
+      assert.deepEqual(refused, { kind: 'refused', reason: `no account made: ${stop}` });
+      assert.equal((await at.login(address, secret)).kind, 'ok');
+      assert.equal(asked, 1);
     });
-    const refused = await failing(at, freshName(), secret);
-    assert.deepEqual(refused, { kind: 'refused', reason: 'no account made: registration is closed' });
-    assert.equal((await at.login(address, secret)).kind, 'ok');
-    assert.equal(asked, 1);
-  });
 
   test('rules for new accounts are not applied to those that are there', async () => {
     const address = `webmaster@${domain}`;

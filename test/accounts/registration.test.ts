@@ -43,6 +43,32 @@ describe('registration', () => {
     assert.deepEqual(stop, { kind: 'busy', reason: 'the load is above max_load_1m' });
   });
 
+  test('by token: none at a first login, and at /new only for who has one; the file and the brakes hold', async () => {
+    const clock = createTestClock();
+    const rate = createRateLimit({ perMinute: 1, burst: 1, maxKeys: 100, clock });
+    let busy: string | undefined;
+    const registration = open({ mode: 'token', rate, brakes: () => busy });
+    const request = { password, peer: '203.0.113.5' };
+    assert.equal(registration.mayCreate(request)?.kind, 'token');
+    assert.equal(registration.mayCreate({ password, peer: undefined })?.kind, 'token');
+    assert.equal(registration.mayOffer()?.kind, 'token');
+    assert.equal(registration.maySignUp(undefined), undefined, 'a look counts nothing');
+    busy = 'the load is above max_load_1m';
+    assert.deepEqual(registration.maySignUp(request.peer), { kind: 'busy', reason: busy });
+    assert.equal(registration.mayOffer()?.kind, 'token', 'who has no token need not come back later');
+    busy = undefined;
+    assert.equal(registration.maySignUp(request.peer), undefined);
+    assert.deepEqual(registration.maySignUp(request.peer), {
+      kind: 'busy',
+      reason: 'more than max_new_accounts',
+    });
+    await writeFile(join(dataDir, 'nocreate'), '');
+    for (const stop of [registration.maySignUp('203.0.113.6'), registration.mayOffer()])
+      assert.equal(stop?.kind, 'closed');
+    await rm(join(dataDir, 'nocreate'));
+    assert.equal(open({ mode: 'closed' }).maySignUp('203.0.113.6')?.kind, 'closed');
+  });
+
   test('tells automatic sign-ups by their password of 23 characters, where it is asked to', () => {
     const automatic = { password: 'x'.repeat(23), peer: '203.0.113.5' };
     assert.equal(open().mayCreate(automatic), undefined);

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Account, MailboxId, Store } from '../../src/store/contract.ts';
-import { systemClock, systemRandom } from '../../src/relay.ts';
+import { systemClock, systemRandom } from '../../src/machine.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import { without } from '../harness/peers.ts';
 

@@ -16,7 +16,7 @@ const cwd = mkdtempSync(join(tmpdir(), 'teal-cli-'));
 after(() => rmSync(cwd, { recursive: true }));
 writeFileSync(
   join(cwd, 'good.ini'),
-  '[params]\nmail_domain = chat.example.org\nmtail_address = 127.0.0.1\nprivacy_pdo = a\n  b\niroh_relay = https://iroh.example\n',
+  '[params]\nmail_domain = chat.example.org\nmtail_address = 127.0.0.1\nprivacy_pdo = a\n  b\ndelete_large_after = 8\n',
 );
 writeFileSync(
   join(cwd, 'bad.ini'),
@@ -39,7 +39,7 @@ describe('teal config check', () => {
     const { code, out, err } = await run('config check --config good.ini');
     assert.deepEqual({ code, err }, { code: 0, err: '' });
     assert.match(out, /^note: good\.ini:3: mtail_address has no meaning in Teal: /m);
-    assert.match(out, /^note: good\.ini:6: iroh_relay has no effect in this version/m);
+    assert.match(out, /^note: good\.ini:6: delete_large_after has no effect in this version/m);
     assert.match(out, /^The settings of chat\.example\.org are in order$/m);
   });
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { compare } from '../../src/move/compare.ts';
-import { systemClock, systemRandom } from '../../src/relay.ts';
+import { systemClock, systemRandom } from '../../src/machine.ts';
 import { loadSettings } from '../../src/settings/load.ts';
 import { openMoveSource } from '../../src/stores.ts';
 import type { StoreName } from '../../src/stores.ts';

@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { writeSync } from 'node:fs';
-import { systemClock, systemRandom } from '../../src/relay.ts';
+import { systemClock, systemRandom } from '../../src/machine.ts';
 import type { AccountId, MailboxId, QueuedId, Store } from '../../src/store/contract.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 

@@ -93,6 +93,10 @@ test('the log says what happened and never who wrote what from where: no content
       assert.equal((await outside.deliver(`${SECRET}@chat.test`, [bob], message)).code, code);
       await outside.command('RSET');
     }
+    // Who sent this is not proven, so nobody is told that there is no such recipient.
+    const nobody = [`${SECRET}@${domain}`];
+    const another = sign('sel', `${SECRET}@chat.test`);
+    assert.equal((await outside.deliver(`${SECRET}@other.test`, nobody, another)).code, 250);
     await outside.command('MAIL FROM:<>');
     await outside.command(`RCPT TO:<${SECRET}@${SECRET}.test>`);
 
@@ -116,7 +120,14 @@ test('the log says what happened and never who wrote what from where: no content
   const told = new Set(lines.map((line) => (JSON.parse(line) as { event: string }).event));
   for (const event of [
     ...['account-created', 'logged-in', 'login-refused', 'message-submitted', 'message-received'],
-    ...['message-refused', 'recipient-dropped', 'push-failed', 'token-dropped', 'session-failed'],
+    ...[
+      'message-refused',
+      'recipient-dropped',
+      'bounce-sent',
+      'push-failed',
+      'token-dropped',
+      'session-failed',
+    ],
   ]) {
     assert.ok(told.has(event), `${event} was told: ${[...told].join(' ')}`);
   }

@@ -153,9 +153,11 @@ onEachStore('mail from outside comes to port 25', false, (store) => {
     );
   });
 
-  test('for all of it DNS was asked for keys, and for nothing else', () => {
-    assert.ok(dns.questions.length > 0);
-    for (const { name, type } of dns.questions) {
+  test('for all of it DNS was asked for keys; beside them, the way of a bounce was looked for', () => {
+    const ofBounce = ['chat.test', '_mta-sts.chat.test'];
+    const questions = dns.questions.filter(({ name }) => !ofBounce.includes(name));
+    assert.ok(questions.length > 0);
+    for (const { name, type } of questions) {
       assert.match(name, /\._domainkey\.chat\.test$/);
       assert.equal(type, 'TXT');
     }

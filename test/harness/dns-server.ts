@@ -29,6 +29,10 @@ export interface DnsServer extends AsyncDisposable {
   fail(name: string): void;
   /** The name is never answered. */
   silence(name: string): void;
+  /** As if this were a validating resolver: what is at the name or below it is signed, and answered with AD to who knows it. */
+  sign(zone: string): void;
+  /** Before each answer about the name this one is sent; undefined makes an end of that. */
+  forge(name: string, change: ((answer: Packet) => Packet) | undefined): void;
 }
 
 /** Larger answers go over TCP (RFC 1035 4.2.1), so that both ways are used in tests. */
@@ -45,7 +49,13 @@ export async function createDnsServer(
   const records = new Map<string, Answer[]>();
   const failing = new Set<string>();
   const silent = new Set<string>();
+  const signed = new Set<string>();
+  const forged = new Map<string, (answer: Packet) => Packet>();
   const questions: AskedQuestion[] = [];
+
+  /** The name itself and those that it is below of. */
+  const isSigned = (name: string): boolean =>
+    signed.has(name) || (name.includes('.') && isSigned(name.slice(name.indexOf('.') + 1)));
 
   /** Undefined: the server says nothing. */
   function answer(query: Packet, over: 'udp' | 'tcp'): Packet | undefined {
@@ -56,10 +66,12 @@ export async function createDnsServer(
     if (silent.has(name)) return undefined;
     const found = lookUp(name, question);
     const code = failing.has(name) ? SERVFAIL : found === undefined ? NXDOMAIN : 0;
+    const names = [name, ...(found ?? []).map((record) => record.name.toLowerCase())];
+    const authentic = code !== SERVFAIL && knowsAd(query) && names.every(isSigned);
     return {
       type: 'response',
       id: query.id ?? 0,
-      flags: AUTHORITATIVE | code,
+      flags: AUTHORITATIVE | code | (authentic ? packet.AUTHENTIC_DATA : 0),
       questions: [question],
       answers: code === 0 ? (found ?? []) : [],
     };
@@ -79,6 +91,8 @@ export async function createDnsServer(
   udp.on('message', (bytes, peer) => {
     const reply = answer(packet.decode(bytes), 'udp');
     if (reply === undefined) return;
+    const forgery = forged.get(reply.questions?.[0]?.name.toLowerCase() ?? '');
+    if (forgery) udp.send(packet.encode(forgery(reply)), peer.port, peer.address);
     const whole = packet.encode(reply);
     const short = () => packet.encode({ ...reply, flags: (reply.flags ?? 0) | TRUNCATED, answers: [] });
     udp.send(whole.length > MAX_UDP ? short() : whole, peer.port, peer.address);
@@ -115,6 +129,11 @@ export async function createDnsServer(
     },
     fail: (name) => void failing.add(name.toLowerCase()),
     silence: (name) => void silent.add(name.toLowerCase()),
+    sign: (zone) => void signed.add(zone.toLowerCase()),
+    forge(name, change) {
+      if (change) forged.set(name.toLowerCase(), change);
+      else forged.delete(name.toLowerCase());
+    },
     async [Symbol.asyncDispose]() {
       for (const socket of open) socket.destroy();
       await Promise.all([
@@ -123,6 +142,13 @@ export async function createDnsServer(
       ]);
     },
   };
+}
+
+/** RFC 6840 5.7 and RFC 3225 3. */
+function knowsAd({ flags = 0, additionals = [] }: Packet): boolean {
+  return (
+    (flags & packet.AUTHENTIC_DATA) !== 0 || additionals.some((one) => one.type === 'OPT' && one.flag_do)
+  );
 }
 
 /** A string of a TXT record holds 255 bytes at most (RFC 1035 3.3). */

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -16,12 +16,19 @@ export interface OpenDkimOptions {
   readonly algorithm?: 'rsa-sha256' | 'ed25519-sha256';
   /** As in c=. */
   readonly canonicalization?: string;
+  /**
+   * As the filter of a mail server it signs what comes through a service of that name (Postfix's
+   * `milter_macro_daemon_name`) and verifies all else, with keys from this name server (`127.0.0.1:port`).
+   */
+  readonly filter?: { readonly signs: string; readonly dns: string };
   /** Further lines of opendkim.conf. */
   readonly config?: readonly string[];
 }
 
-/** A running opendkim that signs: the filter itself, as a mail server talks to it. */
+/** A running opendkim: the filter itself, as a mail server talks to it. */
 export interface OpenDkim extends AsyncDisposable {
+  /** Where it listens: a socket that every user of this machine may connect to. */
+  readonly socket: string;
   /** `message` with the DKIM-Signature on top that opendkim made; the message's From must be at its domain. */
   sign(message: Buffer): Promise<Buffer>;
 }
@@ -29,18 +36,20 @@ export interface OpenDkim extends AsyncDisposable {
 /** Starts opendkim in a directory of its own, as the user we are. */
 export async function startOpenDkim(options: OpenDkimOptions): Promise<OpenDkim> {
   const { domain, selector, key, algorithm = 'rsa-sha256', canonicalization = 'relaxed/simple' } = options;
+  const { filter } = options;
   const dir = await mkdtemp(join(tmpdir(), 'teal-opendkim-'));
+  await chmod(dir, 0o711);
   const socket = join(dir, 'milter');
   await writeFile(join(dir, 'key'), key, { mode: 0o600 });
   const config = [
-    'Mode s',
+    ...(filter ? await filtering(dir, filter) : ['Mode s', 'InternalHosts 127.0.0.1']),
     `Domain ${domain}`,
     `Selector ${selector}`,
     `KeyFile ${join(dir, 'key')}`,
     `SignatureAlgorithm ${algorithm}`,
     `Canonicalization ${canonicalization}`,
     `Socket local:${socket}`,
-    'InternalHosts 127.0.0.1',
+    'UMask 000',
     'Syslog no',
     // It would refuse any key below /tmp.
     'RequireSafeKeys no',
@@ -57,6 +66,7 @@ export async function startOpenDkim(options: OpenDkimOptions): Promise<OpenDkim>
   void gone.then(() => ended.abort(new Error(`opendkim ended: ${said}`)));
   await accepts(socket, ended.signal);
   return {
+    socket,
     sign: (message) => signByMilter(socket, message),
     async [Symbol.asyncDispose]() {
       // Asked kindly, it takes five seconds.
@@ -65,6 +75,28 @@ export async function startOpenDkim(options: OpenDkimOptions): Promise<OpenDkim>
       await rm(dir, { recursive: true });
     },
   };
+}
+
+/** Nobody is internal for its address (documentation has 192.0.2.0/24): the macro alone tells whose mail is signed. */
+async function filtering(dir: string, { signs, dns }: { signs: string; dns: string }): Promise<string[]> {
+  const unbound = [
+    'server:',
+    'do-not-query-localhost: no',
+    'module-config: "iterator"',
+    // RFC 6761 6.2: unbound itself would say that there is nothing below it.
+    'local-zone: "test." nodefault',
+    'forward-zone:',
+    'name: "."',
+    `forward-addr: ${dns.replace(':', '@')}`,
+  ];
+  await writeFile(join(dir, 'unbound'), `${unbound.join('\n')}\n`);
+  return [
+    'Mode sv',
+    'InternalHosts 192.0.2.1',
+    `MacroList daemon_name=${signs}`,
+    `ResolverConfiguration ${join(dir, 'unbound')}`,
+    'AlwaysAddARHeader yes',
+  ];
 }
 
 /** For each message, what opendkim says of each signature in it, in order; `records` are TXT records by name. */

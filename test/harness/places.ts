@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock, systemRandom } from '../../src/relay.ts';
+import { systemClock, systemRandom } from '../../src/machine.ts';
 import { openSqliteSource } from '../../src/store/sqlite/move-source.ts';
 import { openSqliteTarget } from '../../src/store/sqlite/move-target.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';

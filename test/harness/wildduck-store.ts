@@ -1,4 +1,4 @@
-import { systemClock, systemRandom } from '../../src/relay.ts';
+import { systemClock, systemRandom } from '../../src/machine.ts';
 import type { Change, Store } from '../../src/store/contract.ts';
 import { openWildduckStore } from '../../src/store/wildduck/open.ts';
 import type { WildduckOptions } from '../../src/store/wildduck/open.ts';

@@ -40,7 +40,7 @@ describe('port 443', () => {
   });
   const http2 = createHttp2Server();
   const mail = (name: string) => ({
-    serve: (socket: TLSSocket) => void socket.end(`${name} ${socket.getProtocol()} ${socket.remoteAddress}`),
+    serve: (socket: TLSSocket, peer: string) => void socket.end(`${name} ${socket.getProtocol()} ${peer}`),
   });
   let certificate: Certificate;
   let challenge: KeyPair;
@@ -56,7 +56,7 @@ describe('port 443', () => {
       web: { http1: web, http2 },
       imap: mail('imap'),
       smtp: mail('smtp'),
-      alpnChallenge: (name) => (name === 'challenged.test' ? challenge : undefined),
+      alpnChallenge: (name) => Promise.resolve(name === 'challenged.test' ? challenge : undefined),
       admission,
       events,
       clock,

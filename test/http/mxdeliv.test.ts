@@ -17,7 +17,7 @@ import { accepted, refused } from '../../src/mailflow/verdict.ts';
 import type { Envelope, Verdict } from '../../src/mailflow/verdict.ts';
 import { createEvents } from '../../src/observe/events.ts';
 import { createLog } from '../../src/observe/log.ts';
-import { systemRandom } from '../../src/relay.ts';
+import { systemRandom } from '../../src/machine.ts';
 import { createCertificate } from '../../src/tls/certificate.ts';
 import { connectImap } from '../harness/imap-client.ts';
 import { createTestClock } from '../harness/clock.ts';
@@ -180,7 +180,7 @@ describe('POST /mxdeliv', () => {
         web: { http1: app.server, http2 },
         imap: { serve: (socket) => void socket.destroy() },
         smtp: { serve: (socket) => void socket.destroy() },
-        alpnChallenge: () => undefined,
+        alpnChallenge: () => Promise.resolve(undefined),
         admission: createAdmission({ max: 50, maxPerPeer: 50 }),
         events,
         clock,

@@ -25,7 +25,7 @@ describe('the pages that come with Teal', () => {
   });
   after(() => relay[Symbol.asyncDispose]());
 
-  const pages = ['/', '/index.html', '/info.html', '/privacy.html'];
+  const pages = ['/', '/index.html', '/info.html', '/privacy.html', '/invite.html'];
 
   test('are whole, speak of this relay, and leave no place unfilled', async () => {
     for (const page of pages) {

@@ -364,7 +364,7 @@ test('serves a socket that has TLS already, as it comes from 443 by ALPN', async
   await using imap = await startImap();
   const { key, cert } = await selfSigned();
   const server = createTlsServer({ key, cert, ALPNProtocols: ['imap', 'http/1.1'] }, (socket) =>
-    imap.listener.serve(socket),
+    imap.listener.serve(socket, socket.remoteAddress ?? ''),
   );
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -3,13 +3,14 @@ import { X509Certificate, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createSecureContext, createServer as createTlsServer } from 'node:tls';
 import { describe, test } from 'node:test';
 import { minute } from '../../src/clock.ts';
 import { createEvents } from '../../src/observe/events.ts';
 import { openAcme } from '../../src/tls/acme.ts';
 import type { AcmeOptions } from '../../src/tls/acme.ts';
 import { createCertificate } from '../../src/tls/certificate.ts';
-import type { Certificate } from '../../src/tls/certificate.ts';
+import type { Certificate, KeyPair } from '../../src/tls/certificate.ts';
 import { startAcmeFront } from '../harness/acme-front.ts';
 import type { AcmeFrontOptions } from '../harness/acme-front.ts';
 import { createWalkingClock } from '../harness/clock.ts';
@@ -28,7 +29,10 @@ async function startWorld(front: AcmeFrontOptions = {}) {
   await using scope = new AsyncDisposableStack();
   const dns = scope.use(await createDnsServer());
   for (const name of [domain, ...names]) dns.add({ name, type: 'A', data: '127.0.0.1' });
-  const world = { answer: (_token: string): string | undefined => undefined };
+  const world = {
+    answer: (_token: string): string | undefined => undefined,
+    answerTls: (_name: string): Promise<KeyPair | undefined> => Promise.resolve(undefined),
+  };
   const http = createServer((asked, response) => {
     const proof = world.answer((asked.url ?? '').replace('/.well-known/acme-challenge/', ''));
     response.writeHead(proof === undefined ? 404 : 200).end(proof);
@@ -36,6 +40,16 @@ async function startWorld(front: AcmeFrontOptions = {}) {
   await once(http, 'listening');
   scope.defer(() => void http.close());
   const [tlsPort = 0] = await freePorts(1);
+  const own = await selfSigned(domain);
+  const tls = createTlsServer({
+    ...own,
+    ALPNProtocols: ['acme-tls/1'],
+    SNICallback: (name, done) => {
+      void world.answerTls(name).then((pair) => done(null, createSecureContext(pair ?? own)));
+    },
+  }).listen(tlsPort, '127.0.0.1');
+  await once(tls, 'listening');
+  scope.defer(() => void tls.close());
   const pebble = scope.use(
     await startPebble({ dns: dns.address, httpPort: (http.address() as AddressInfo).port, tlsPort }),
   );
@@ -103,6 +117,21 @@ describe('processes that share a store', { skip: without('pebble') }, () => {
 
     const later = await world.open();
     assert.equal(later.acme.kept?.cert, first.certificate.pair.cert, 'the next start serves it at once');
+  });
+
+  test('answer on 443, too, for the one that ordered', async () => {
+    await using world = await startWorld();
+    const [first, second] = [await world.open(), await world.open()];
+    const answered: string[] = [];
+    world.answerTls = async (name) => {
+      const pair = await second.acme.challenges.alpn(name);
+      if (pair) answered.push(name);
+      return pair;
+    };
+    first.start();
+    await world.later(first.log.next('certificate-issued'));
+    assert.deepEqual([...new Set(answered)].sort(), [domain, ...names].sort());
+    assert.equal(world.values.all.get('acme.tls-alpn'), '{}', 'taken back at the end');
   });
 
   test('know the account and keep it, whatever becomes of the certificate', async () => {

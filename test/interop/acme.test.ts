@@ -8,6 +8,7 @@ import { day, minute } from '../../src/clock.ts';
 import { createWalkingClock } from '../harness/clock.ts';
 import { createDnsServer } from '../harness/dns-server.ts';
 import { createEventLog } from '../harness/event-log.ts';
+import { scrape, valueOf } from '../harness/metrics.ts';
 import { freePorts, startPebble } from '../harness/pebble.ts';
 import type { PebbleOptions } from '../harness/pebble.ts';
 import { without } from '../harness/peers.ts';
@@ -49,6 +50,7 @@ async function startWorld(names: readonly string[] = []) {
             ACME_EMAIL: 'admin@chat.example',
             TEAL_HTTP_PORT: String(httpPort),
             TEAL_HTTPS_PORT: String(tlsPort),
+            TEAL_METRICS_PORT: '0',
             TEAL_DNS_SERVERS: dns.address,
             TEAL_ACME_DIRECTORY: `https://localhost:${port}/dir`,
           },
@@ -183,6 +185,8 @@ test(
     const failed = await world.events.next('certificate-failed');
     assert.equal(failed['attempts'], 1);
     assert.match(String(failed['reason']), /ECONNREFUSED/);
+    const failing = async () => valueOf(await scrape(relay.ports.metrics_port), 'teal_certificate_failing');
+    assert.equal(await failing(), 1);
     assert.equal((await shownAt(port)).issuer, (await shownAt(port)).subject);
 
     {
@@ -192,8 +196,13 @@ test(
     }
     const first = await shownAt(port);
     assert.notEqual(first.issuer, first.subject);
+    const found = await scrape(relay.ports.metrics_port);
+    assert.equal(valueOf(found, 'teal_certificate_failing'), 0);
+    const notAfter = first.validToDate.getTime() / 1000;
+    assert.equal(valueOf(found, 'teal_certificate_not_after_timestamp_seconds'), notAfter);
     world.clock.advance((first.validToDate.getTime() - first.validFromDate.getTime()) * 0.7);
     assert.equal((await world.later('certificate-failed'))['attempts'], 1);
+    assert.equal(await failing(), 1, 'from the first time on, while the old one is good for weeks');
     assert.equal((await world.later('certificate-failed'))['attempts'], 2);
     assert.equal((await shownAt(port)).serialNumber, first.serialNumber);
 

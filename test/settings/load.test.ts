@@ -73,6 +73,7 @@ test('without file and environment everything is as upstream has it, and there i
     acme_email: '',
     tls_unverified_domains: [],
     mta_sts: 'report',
+    dane: 'report',
     maximal_queue_lifetime: 2,
     listen_address: undefined,
     disable_ipv6: false,
@@ -84,6 +85,9 @@ test('without file and environment everything is as upstream has it, and there i
     http_port: 80,
     https_port: 443,
     health_port: undefined,
+    metrics_port: undefined,
+    metrics_address: '127.0.0.1',
+    proxy_protocol_from: [],
     dns_servers: [],
     tls_report_address: '',
     imap_compress: false,
@@ -312,6 +316,13 @@ describe('notes', () => {
       /max_message_size = 31457280 \(default\) is above max_mailbox_size = 10M \(config\/chatmail\.ini:2\)/,
     );
   });
+});
+
+test('a list says which of its parts is wrong, and why', () => {
+  assert.throws(
+    () => load('[params]\nproxy_protocol_from = 10.0.0.0/8 10.1.2.3/16\n'),
+    /:2: proxy_protocol_from must be up to 64 .*: "10\.1\.2\.3\/16" is not the first address of a network of \/16$/,
+  );
 });
 
 test('port 0 may be given to every listener', () => {

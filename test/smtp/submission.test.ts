@@ -167,7 +167,9 @@ test('too many recipients within the hour are refused as a whole transaction at 
 
 test('a secured connection that another listener accepted is served (443 by ALPN)', async () => {
   await using relay = await startSubmission();
-  const front = createServer({ ...relay.certificate.pair }, (socket) => relay.listener.serve(socket));
+  const front = createServer({ ...relay.certificate.pair }, (socket) =>
+    relay.listener.serve(socket, socket.remoteAddress ?? ''),
+  );
   await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
   const address = front.address();
   assert.ok(address !== null && typeof address === 'object');

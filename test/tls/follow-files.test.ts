@@ -49,6 +49,7 @@ async function startFollowing() {
     clock,
     log,
     certificate,
+    following,
     [Symbol.asyncDispose]: () => following[Symbol.asyncDispose](),
   };
 }
@@ -93,6 +94,7 @@ test('a broken pair keeps the old one, is told once, and is forgotten when a goo
   await at.put('cert', pair(1).cert);
   const told = await turning(at.clock, at.log.next('certificate-files-rejected'));
   assert.match(String(told['problem']), /does not belong/);
+  assert.equal(at.following.failing, true);
   assert.deepEqual(at.certificate.pair, pair(0));
   const until = at.clock.now() + day / 24;
   while (at.clock.now() < until) {
@@ -103,4 +105,5 @@ test('a broken pair keeps the old one, is told once, and is forgotten when a goo
   await at.put('key', pair(1).key);
   await turning(at.clock, at.log.next('certificate-replaced'));
   assert.deepEqual(at.certificate.pair, pair(1));
+  assert.equal(at.following.failing, false);
 });

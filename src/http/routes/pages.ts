@@ -1,51 +1,35 @@
-import type { FastifyReply } from 'fastify';
 import type { NewAccounts } from '../../accounts/new-account.ts';
 import { accountLink, needsLoginLink } from '../addresses.ts';
 import type { Addresses } from '../addresses.ts';
-import { renderPage } from '../site/page.ts';
+import { strictPolicy } from '../site/policy.ts';
 import { lastOf, qrPng } from '../site/qr.ts';
+import type { Site } from '../site/site.ts';
 import type { PageSource } from '../site/source.ts';
-import { commonValues, createInvitation, invites } from '../site/values.ts';
-import type { SiteFacts } from '../site/values.ts';
 import type { WebApp } from '../web-app.ts';
 
 export interface PageParts {
   readonly addresses: Addresses;
-  readonly newAccounts: NewAccounts;
+  readonly newAccounts: Pick<NewAccounts, 'refusal'>;
   readonly source: PageSource;
-  readonly facts: SiteFacts;
+  readonly site: Site;
 }
 
-/** Ours need nothing but their style; no script could run even if one got in. */
-const STRICT =
-  "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /** Seconds; what an operator changes is seen soon. */
 const MAX_AGE = 300;
 
 /** Everything a person looks at: pages made from Markdown, and the files beside them. */
-export function pageRoutes(app: WebApp, { addresses, newAccounts, source, facts }: PageParts): void {
-  const invitation = createInvitation(addresses, newAccounts);
+export function pageRoutes(app: WebApp, { addresses, newAccounts, source, site }: PageParts): void {
   const png = lastOf(qrPng);
 
-  async function page(name: string, reply: FastifyReply): Promise<string | undefined> {
-    const markdown = await source.markdown(name);
-    if (markdown === undefined) return undefined;
-    const { values, personal } = invites(markdown) ? await invitation() : { values: {}, personal: false };
-    const html = renderPage(name, markdown, addresses.host, {
-      ...commonValues(addresses, facts),
-      ...values,
-    });
-    reply.type('text/html; charset=utf-8');
-    reply.header('cache-control', personal ? 'no-store' : `max-age=${MAX_AGE}`);
-    return html;
-  }
-
   app.addHook('onSend', async (_request, reply) => {
-    if (source.bundled) reply.header('content-security-policy', STRICT);
+    if (source.bundled && !reply.hasHeader('content-security-policy'))
+      reply.header('content-security-policy', strictPolicy({ posts: false }));
   });
 
   app.get(`/qr-chatmail-invite-${addresses.host}.png`, async (_request, reply) => {
-    if (needsLoginLink(addresses)) return reply.callNotFound();
+    const refusal = newAccounts.refusal();
+    // Where nobody may come, or not without a token, the code would lead nowhere.
+    if (needsLoginLink(addresses) || (refusal && refusal.kind !== 'busy')) return reply.callNotFound();
     reply.header('cache-control', `max-age=${MAX_AGE}`);
     return reply.type('image/png').send(png(accountLink(addresses)));
   });
@@ -53,8 +37,11 @@ export function pageRoutes(app: WebApp, { addresses, newAccounts, source, facts 
   app.get<{ Params: { '*': string } }>('/*', async (request, reply) => {
     const path = request.params['*'] === '' ? 'index.html' : request.params['*'];
     const name = /^([\w-]+)\.html$/.exec(path)?.[1];
-    const html = name === undefined ? undefined : await page(name, reply);
-    if (html !== undefined) return reply.send(html);
+    const page = name === undefined ? undefined : await site.page(name);
+    if (page) {
+      reply.header('cache-control', page.personal ? 'no-store' : `max-age=${MAX_AGE}`);
+      return reply.type('text/html; charset=utf-8').send(page.html);
+    }
     const file = await source.file(path);
     if (file) return reply.header('cache-control', `max-age=${MAX_AGE}`).type(file.type).send(file.bytes);
     // Upstream's name for it, on paper here and there; where there is a page of that name, it was found above.

@@ -1,6 +1,9 @@
 import { escapeHtml, renderMarkdown } from './template.ts';
 import type { Values } from './template.ts';
 
+/** Pages with a code beside their words. */
+const wide: ReadonlySet<string> = new Set(['index', 'invite']);
+
 /** A whole HTML page from Markdown. Its first heading is its title. `name` is the file's, without `.md`. */
 export function renderPage(name: string, source: string, domain: string, values: Values): string {
   const body = renderMarkdown(source, values);
@@ -22,7 +25,7 @@ export function renderPage(name: string, source: string, domain: string, values:
 <link rel="stylesheet" href="/main.css">
 <link rel="icon" href="/icon.svg" type="image/svg+xml">
 </head>
-<body class="${name === 'index' ? 'home' : 'text'}">
+<body class="${wide.has(name) ? 'home' : 'text'}">
 <header><nav aria-label="Pages">${link('index', '/', `<span class="domain">${escapeHtml(domain)}</span>`)}
 ${link('info', '/info.html', 'Good to know')}
 ${link('privacy', '/privacy.html', 'Privacy')}</nav></header>

@@ -57,9 +57,8 @@ export function pageSource(folder: string): PageSource {
     bundled: false,
     markdown: async (name) => ((await isBuilt()) ? built.markdown(name) : undefined),
     file: async (path) => {
-      if (!(await isBuilt())) return plain.file(path);
-      const own = await built.file(path);
-      // A page of one's own need not bring a style of its own.
+      const own = await ((await isBuilt()) ? built : plain).file(path);
+      // A page of one's own need not bring a style of its own; nor need they who leave invitations to us.
       return own ?? (path === 'main.css' || path === 'icon.svg' ? bundledPages().file(path) : undefined);
     },
   };

@@ -60,7 +60,10 @@ async function invitation(
   shared: (link: string) => Values,
 ): Promise<Invitation> {
   const refusal = newAccounts.refusal();
-  if (refusal?.kind === 'closed') return { values: noLink(refusal.reason), personal: false };
+  if (refusal && refusal.kind !== 'busy') {
+    const byInvitation = refusal.kind === 'token' ? 'yes' : undefined;
+    return { values: { ...noLink(refusal.reason), by_invitation: byInvitation }, personal: false };
+  }
   if (!needsLoginLink(addresses)) {
     return { values: shared(accountLink(addresses)), personal: false };
   }
@@ -72,15 +75,27 @@ async function invitation(
   };
 }
 
-function noLink(whyNot: string): Values {
+/** Of a page that makes no account, and says why. */
+export function noLink(whyNot: string | undefined): Values {
   return { link: undefined, qr: undefined, why_not: whyNot };
 }
 
-function linkValues(link: string): Values {
+/** Of a page that makes an account by a link and its code. */
+export function linkValues(link: string): Values {
   return {
     link: { html: escapeHtml(link) },
     qr: { html: qrSvg(link, 'QR code that makes an account') },
     why_not: undefined,
+  };
+}
+
+/** Of a page that makes an account by a button of its own: a POST, which no look at the page can set off. */
+export function formValues(token: string): Values {
+  const action = `/new.html?token=${encodeURIComponent(token)}`;
+  const button = '<button class="button" type="submit">Make an account</button>';
+  return {
+    ...noLink(undefined),
+    form: { html: `<form method="post" action="${action}">${button}</form>` },
   };
 }
 

@@ -11,7 +11,7 @@ const tokens = async (client: ImapClient) =>
 
 test("answers Delta Chat's question: values as literals, NIL for what there is not", async () => {
   await using imap = await startImap({
-    options: { adminUri: 'mailto:root@_teal.test', irohRelay: 'https://iroh.test/' },
+    options: { adminUri: 'mailto:root@_teal.test', irohRelay: () => 'https://iroh.test/' },
   });
   await using bare = await startImap();
   await using client = await imap.login();

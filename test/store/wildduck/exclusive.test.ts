@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { systemClock } from '../../../src/relay.ts';
+import { systemClock } from '../../../src/machine.ts';
 import type { AccountId, Change, MailboxId } from '../../../src/store/contract.ts';
 import { ObjectId } from 'mongodb';
 import { connect } from '../../../src/store/wildduck/connect.ts';

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { createLogin } from '../../../src/accounts/login.ts';
 import { createEvents } from '../../../src/observe/events.ts';
 import { createLog } from '../../../src/observe/log.ts';
-import { systemClock, systemRandom } from '../../../src/relay.ts';
+import { systemClock, systemRandom } from '../../../src/machine.ts';
 import { StoreUnavailable } from '../../../src/store/contract.ts';
 import type { AccountId, Change, MailboxId, Store } from '../../../src/store/contract.ts';
 import { openWildduckStore } from '../../../src/store/wildduck/open.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { minute } from '../../../src/clock.ts';
-import { systemClock } from '../../../src/relay.ts';
+import { systemClock } from '../../../src/machine.ts';
 import { StoreUnavailable } from '../../../src/store/contract.ts';
 import type { Account, AccountId, Accounts, SignUpOutcome } from '../../../src/store/contract.ts';
 import { openWildduckSource } from '../../../src/store/wildduck/move-source.ts';
