@@ -8,7 +8,7 @@ import type { Consignment, RecipientOutcome, SendOut } from './consignment.ts';
 import { createDane } from './dane.ts';
 import type { DaneMode } from './dane.ts';
 import { createDial } from './dialler.ts';
-import type { Dialler } from './dialler.ts';
+import type { Dialler, Source } from './dialler.ts';
 import { createKnownAbsent } from './known-absent.ts';
 import { createMtaSts } from './mta-sts.ts';
 import type { MtaStsMode } from './mta-sts.ts';
@@ -29,6 +29,8 @@ export interface OutboundParts {
   /** For DANE. */
   readonly lookup: ValidatingLookup;
   readonly dialler: Dialler;
+  /** Where our connections come from; left to the system where it is left out. */
+  readonly from?: Source;
   /** PEM: roots beside those of Node. */
   readonly trustedCa: string | undefined;
   /** The settings tls_unverified_domains, mta_sts and dane. */
@@ -51,7 +53,7 @@ export interface Outbound extends Disposable {
 export function createOutbound(parts: OutboundParts): Outbound {
   const { resolver, clock, random } = parts;
   const closing = new AbortController();
-  const dial = createDial(parts.dialler, resolver);
+  const dial = createDial(parts.dialler, resolver, parts.from);
   const mxdeliv = createMxdeliv({ dial, clock });
   const absent = createKnownAbsent(clock);
   const pool = createSmtpPool(clock);
