@@ -9,6 +9,7 @@ import type { Lease } from './leases.ts';
 import type { Loader } from './loaded.ts';
 import { judgeOutcomes } from './outcome.ts';
 import type { Judged } from './outcome.ts';
+import { waitAfter } from './schedule.ts';
 
 export interface AttemptParts {
   readonly queue: Pick<Queue, 'settle'>;
@@ -39,14 +40,12 @@ export const SETTLE_TIME = 15 * minute;
 export const BOUNCE_TIME = 3 * minute;
 const SHORT_WAIT = second;
 const LONGEST_WAIT = 8 * second;
-/** A bounce that cannot be kept is tried again with its recipient. */
-const BOUNCE_RETRY = minute;
 
 export function createAttempt(parts: AttemptParts): Attempt {
   const { queue, loader, send, bounce, lifetime, clock, random, events, report, closing } = parts;
 
   /** A store that fails is asked again for a while: without settlement the message would be sent once more. */
-  const insist = async (lease: Lease, ms: number, act: () => Promise<void>): Promise<boolean> => {
+  const insist = async (ms: number, act: () => Promise<void>): Promise<boolean> => {
     const end = clock.now() + ms;
     for (let wait = SHORT_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
       try {
@@ -58,7 +57,6 @@ export function createAttempt(parts: AttemptParts): Attempt {
       }
       // The shutdown cuts it short, and there is a last time.
       await pause(clock, wait, closing);
-      if (lease.lost) return false;
     }
   };
 
@@ -90,9 +88,9 @@ export function createAttempt(parts: AttemptParts): Attempt {
     if (lease.lost) return breakOff(batch);
     const kept = await tellSender(batch, lease, judged, header);
     if (lease.lost) return breakOff(batch);
-    const rows = kept ? judged.rows : putOff(judged, now + BOUNCE_RETRY);
-    if (await insist(lease, SETTLE_TIME, () => queue.settle(batch, rows))) tell(batch, judged, now);
-    else if (lease.lost) breakOff(batch);
+    const rows = kept ? judged.rows : putOff(batch, judged, now);
+    // From here on a loss is no matter: a settlement is fenced, and may have been made in part before.
+    if (await insist(SETTLE_TIME, () => queue.settle(batch, rows))) tell(batch, judged, now);
   };
 
   const breakOff = ({ destination, rows }: QueueBatch) => events.mailClaimLost(destination, rows.length);
@@ -107,7 +105,7 @@ export function createAttempt(parts: AttemptParts): Attempt {
     // RFC 5321 4.5.5: a bounce is never bounced.
     if (bounced.length === 0 || sender === '') return true;
     const recipients = bounced.map(({ recipient }) => recipient);
-    return insist(lease, BOUNCE_TIME, async () => {
+    return insist(BOUNCE_TIME, async () => {
       // Unlike settlement it knows no fence.
       if (await lease.holds()) await bounce({ sender, header, acceptedAt, recipients });
     });
@@ -170,12 +168,14 @@ function isAnswer(outcome: RecipientOutcome): boolean {
   return outcome.kind !== 'deferred' || outcome.problem.reply !== undefined;
 }
 
-/** Rows whose bounce could not be kept are not done. */
-function putOff({ rows, bounced }: Judged, at: number): readonly RowOutcome[] {
-  const indexes = new Set(bounced.map(({ index }) => index));
-  return rows.map((row, index) =>
-    indexes.has(index) ? { kind: 'retry', at, reason: 'the bounce could not be kept' } : row,
-  );
+/** Rows whose bounce could not be kept are not done: they are tried again with it, however old they are. */
+function putOff({ rows }: QueueBatch, judged: Judged, now: number): readonly RowOutcome[] {
+  const indexes = new Set(judged.bounced.map(({ index }) => index));
+  return judged.rows.map((row, index) => {
+    if (!indexes.has(index)) return row;
+    const at = now + waitAfter(rows[index]?.attempts ?? 0);
+    return { kind: 'retry', at, reason: 'the bounce could not be kept' };
+  });
 }
 
 function deferred(text: string): RecipientOutcome {
