@@ -14,6 +14,7 @@ export function createQueue(access: Access, files: BodyFiles): Queue {
   return {
     claim: async (now, wish) => {
       bounded(wish.except);
+      bounded(wish.only ?? []);
       return claimInSlices(access, now, wish);
     },
     renew: (now, batches, leaseMs) => renewInSlices(access, batches, now + leaseMs),
@@ -90,7 +91,7 @@ export function outgoingCost({ recipients }: Outgoing): number {
   return recipients.length * ROW_COST;
 }
 
-function bounded(except: readonly string[]): void {
-  if (except.length > MAX_EXCEPT)
-    throw new RangeError(`${except.length} destinations are excepted, ${MAX_EXCEPT} are the most`);
+function bounded(named: readonly string[]): void {
+  if (named.length > MAX_EXCEPT)
+    throw new RangeError(`${named.length} destinations are named, ${MAX_EXCEPT} are the most`);
 }

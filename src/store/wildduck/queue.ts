@@ -48,7 +48,8 @@ export function createQueue(parts: QueueParts): Queue {
 
   return {
     async claim(now, wish) {
-      checkExcept(wish.except);
+      checkNamed(wish.except);
+      checkNamed(wish.only ?? []);
       const claimed = lastClaim.then(() => claim(now, wish));
       lastClaim = claimed.catch(() => {});
       return claimed;
@@ -104,7 +105,7 @@ export function createQueue(parts: QueueParts): Queue {
     },
 
     async nextDue(except) {
-      checkExcept(except);
+      checkNamed(except);
       for (let looked = 1; ; looked = LOOKED_AT_ONCE) {
         const some = await destinations.earliest(undefined, except, looked);
         const firstRows = await Promise.all(some.map((each) => destinations.correct(each)));
@@ -122,7 +123,7 @@ export function createQueue(parts: QueueParts): Queue {
   };
 }
 
-function checkExcept(except: readonly string[]): void {
-  if (except.length > MAX_EXCEPT)
-    throw new RangeError(`${except.length} destinations are excepted, ${MAX_EXCEPT} are the most`);
+function checkNamed(named: readonly string[]): void {
+  if (named.length > MAX_EXCEPT)
+    throw new RangeError(`${named.length} destinations are named, ${MAX_EXCEPT} are the most`);
 }
