@@ -92,16 +92,16 @@ describe('the worker of the queue', { timeout: 60_000 }, () => {
   });
 
   test('however many destinations hang, one that answered before is not held up', async () => {
-    await accept(['carol@good.test']);
-    const { worker, sendings, watch, wake } = start({ slots: 20 });
+    await at.accept(['carol@good.test']);
+    const { worker, sendings, watch, wake } = at.start({ slots: 20 });
     await using _worker = worker;
     await until(() => sendings.length === 1, 'it is under way');
     sendings[0]?.answer();
     await until(() => watch.settled === 1, 'it has answered');
-    for (let n = 0; n < 40; n++) await accept([`user@dead${n}.test`]);
+    for (let n = 0; n < 40; n++) await at.accept([`user@dead${n}.test`]);
     wake();
-    await until(() => clock.nextDue !== undefined && sendings.length > 10, 'much is begun');
-    await accept(['dora@good.test']);
+    await until(() => at.clock.nextDue !== undefined && sendings.length > 10, 'much is begun');
+    await at.accept(['dora@good.test']);
     wake();
     await until(() => sent(sendings).slice(1).includes('good.test'), 'it passes');
     assert.equal(sendings.length, 1 + 15 + 1);
