@@ -8,6 +8,7 @@ import type { Lookup } from '../dns/lookup.ts';
 import { createValidatingLookup } from '../dns/validating.ts';
 import { systemClock, systemRandom } from '../machine.ts';
 import { kindOfMailDomain } from '../settings/mail-domain.ts';
+import { publicPortKeys } from '../settings/check.ts';
 import type { Settings } from '../settings/table.ts';
 import { placeOf } from '../stores.ts';
 import { exitCodes } from './command.ts';
@@ -66,22 +67,12 @@ export async function doctor(call: Call, world: DoctorWorld = {}): Promise<ExitC
   return lines.some(({ state }) => state === 'bad') ? exitCodes.failure : exitCodes.ok;
 }
 
-const PORT_KEYS = [
-  'smtp_port',
-  'submission_port',
-  'submissions_port',
-  'imap_port',
-  'imaps_port',
-  'http_port',
-  'https_port',
-] as const;
-
 async function portFacts(settings: Settings): Promise<readonly PortFact[]> {
   const programs = await listeningPrograms();
   const host = settings.listen_address ?? (settings.disable_ipv6 ? '0.0.0.0' : '::');
   const facts: PortFact[] = [];
   // One after the other: two settings may name the same port.
-  for (const key of PORT_KEYS) {
+  for (const key of publicPortKeys) {
     const port = settings[key];
     if (port !== undefined && port !== 0)
       facts.push({ key, port, holder: await holderOf(host, port, programs) });
@@ -134,7 +125,7 @@ async function reach(settings: Settings, domain: string, lookup: Lookup): Promis
       : (await Promise.all((['A', 'AAAA'] as const).map((type) => lookup.ask(domain, type).catch(() => []))))
           .flat()
           .flatMap((record) => ('address' in record ? [record.address] : []));
-  const ports = PORT_KEYS.flatMap((key) => settings[key] ?? []).filter((port) => port !== 0);
+  const ports = publicPortKeys.flatMap((key) => settings[key] ?? []).filter((port) => port !== 0);
   const tried = found.slice(0, MAX_ADDRESSES).flatMap((address) =>
     ports.map(async (port) => ({
       address,
