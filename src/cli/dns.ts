@@ -5,11 +5,11 @@ import type { Authority } from '../dns/authority.ts';
 import type { ZoneFacts } from '../dns/records.ts';
 import { second } from '../clock.ts';
 import type { Settings } from '../settings/table.ts';
-import { StoreUnavailable } from '../store/contract.ts';
 import { openValues } from '../stores.ts';
 import { readZoneFacts } from '../zone-facts.ts';
 import { exitCodes } from './command.ts';
 import type { Call, ExitCode } from './command.ts';
+import { tellingProblems } from './expected-problem.ts';
 
 /** What a test puts in the place of the world. */
 export interface DnsWorld {
@@ -40,7 +40,7 @@ export async function withZone(
     call.printError('teal: there is no mail_domain: set it first');
     return exitCodes.failure;
   }
-  try {
+  const look = async () => {
     const facts = await readFacts(call, settings);
     if (facts === undefined) {
       call.print(
@@ -57,15 +57,8 @@ export async function withZone(
       authority,
       ownAddresses: world.ownAddresses ?? ownAddresses(),
     });
-  } catch (error) {
-    const isExpected =
-      error instanceof UnusableKey ||
-      error instanceof StoreUnavailable ||
-      (error instanceof Error && 'code' in error);
-    if (!isExpected) throw error;
-    call.printError(`teal: ${error.message}`);
-    return exitCodes.failure;
-  }
+  };
+  return tellingProblems(call, look, UnusableKey);
 }
 
 async function readFacts(call: Call, settings: Settings) {

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { machineReadings } from '../accounts/brakes.ts';
 import { createLookup } from '../dns/lookup.ts';
 import type { Lookup } from '../dns/lookup.ts';
-import { systemClock } from '../machine.ts';
+import { createValidatingLookup } from '../dns/validating.ts';
+import { systemClock, systemRandom } from '../machine.ts';
 import { kindOfMailDomain } from '../settings/mail-domain.ts';
+import { publicPortKeys } from '../settings/check.ts';
 import type { Settings } from '../settings/table.ts';
 import { placeOf } from '../stores.ts';
 import { exitCodes } from './command.ts';
@@ -16,7 +18,7 @@ import { bad, linesText, ok, warn } from './doctor/line.ts';
 import type { Line } from './doctor/line.ts';
 import { fileLimit, holderOf, listeningPrograms } from './doctor/listeners.ts';
 import { judgeClock, judgeDisk, judgeFiles, judgeMemory, judgeNode } from './doctor/machine.ts';
-import { judgeOutgoing, judgeReach } from './doctor/network.ts';
+import { judgeDnssec, judgeOutgoing, judgeReach } from './doctor/network.ts';
 import type { Outgoing } from './doctor/network.ts';
 import { attempt } from './doctor/bounded.ts';
 import { stored } from './doctor/stored.ts';
@@ -24,6 +26,7 @@ import { isRunning, judgePorts } from './doctor/ports.ts';
 import type { PortFact } from './doctor/ports.ts';
 import {
   PROBE_TIMEOUT,
+  checksDnssec,
   clockAhead,
   mailServersOfOthers,
   tryConnect,
@@ -55,6 +58,7 @@ export async function doctor(call: Call, world: DoctorWorld = {}): Promise<ExitC
     machine(settings, ports),
     clock(settings),
     outgoing(world, lookup),
+    dnssec(settings),
     running ? reach(settings, domain, lookup) : Promise.resolve([]),
     stored(settings, domain, ports, world),
   ]);
@@ -63,22 +67,12 @@ export async function doctor(call: Call, world: DoctorWorld = {}): Promise<ExitC
   return lines.some(({ state }) => state === 'bad') ? exitCodes.failure : exitCodes.ok;
 }
 
-const PORT_KEYS = [
-  'smtp_port',
-  'submission_port',
-  'submissions_port',
-  'imap_port',
-  'imaps_port',
-  'http_port',
-  'https_port',
-] as const;
-
 async function portFacts(settings: Settings): Promise<readonly PortFact[]> {
   const programs = await listeningPrograms();
   const host = settings.listen_address ?? (settings.disable_ipv6 ? '0.0.0.0' : '::');
   const facts: PortFact[] = [];
   // One after the other: two settings may name the same port.
-  for (const key of PORT_KEYS) {
+  for (const key of publicPortKeys) {
     const port = settings[key];
     if (port !== undefined && port !== 0)
       facts.push({ key, port, holder: await holderOf(host, port, programs) });
@@ -111,6 +105,16 @@ async function outgoing({ mailServers }: DoctorWorld, lookup: Lookup): Promise<r
   return [judgeOutgoing(tried)];
 }
 
+async function dnssec({ dane, dns_servers: servers }: Settings): Promise<readonly Line[]> {
+  const lookup = createValidatingLookup({
+    timeoutMs: PROBE_TIMEOUT,
+    clock: systemClock,
+    random: systemRandom,
+    ...(servers.length > 0 ? { servers } : {}),
+  });
+  return judgeDnssec(await checksDnssec(lookup), dane);
+}
+
 /** Addresses of our name that are tried. */
 const MAX_ADDRESSES = 4;
 
@@ -121,7 +125,7 @@ async function reach(settings: Settings, domain: string, lookup: Lookup): Promis
       : (await Promise.all((['A', 'AAAA'] as const).map((type) => lookup.ask(domain, type).catch(() => []))))
           .flat()
           .flatMap((record) => ('address' in record ? [record.address] : []));
-  const ports = PORT_KEYS.flatMap((key) => settings[key] ?? []).filter((port) => port !== 0);
+  const ports = publicPortKeys.flatMap((key) => settings[key] ?? []).filter((port) => port !== 0);
   const tried = found.slice(0, MAX_ADDRESSES).flatMap((address) =>
     ports.map(async (port) => ({
       address,

@@ -1,9 +1,11 @@
+import { sliceByRows } from '../batch-slices.ts';
 import { MAX_EXCEPT, MAX_OUTGOING, MAX_SIGNATURE, StoreUnavailable } from '../contract.ts';
 import type { ClaimWish, Outgoing, Queue, QueueBatch } from '../contract.ts';
 import type { Access } from './access.ts';
 import { openQueuedBody } from './bodies.ts';
 import type { BodyFiles } from './body-files.ts';
 import { nextQueueDue } from './reads/queue.ts';
+import { MAX_CLAIMED_AT_ONCE } from './writes/queue.ts';
 
 /** What a row counts as in a posted call, in bytes: two addresses, or a reason. */
 const ROW_COST = 256;
@@ -12,8 +14,10 @@ export function createQueue(access: Access, files: BodyFiles): Queue {
   return {
     claim: async (now, wish) => {
       bounded(wish.except);
+      bounded(wish.only ?? []);
       return claimInSlices(access, now, wish);
     },
+    renew: (now, batches, leaseMs) => renewInSlices(access, batches, now + leaseMs),
     body: (message) => openQueuedBody(access, files, message),
     keepSignature: async (message, signature) => {
       if (signature.fields.length > MAX_SIGNATURE)
@@ -58,6 +62,28 @@ async function claimInSlices(access: Access, now: number, wish: ClaimWish): Prom
   return batches;
 }
 
+/** As above, for the same reason. */
+async function renewInSlices(
+  access: Access,
+  batches: readonly QueueBatch[],
+  until: number,
+): Promise<readonly QueueBatch[]> {
+  const lost: QueueBatch[] = [];
+  for (const slice of sliceByRows(batches, MAX_CLAIMED_AT_ONCE)) {
+    // What the writer needs of them, and no address of a recipient.
+    const claimed = slice.map(({ message, destination, fence, rows }) => ({
+      message,
+      destination,
+      fence,
+      rows: rows.map(({ id }) => ({ id })),
+    }));
+    const rows = slice.reduce((sum, batch) => sum + batch.rows.length, 0);
+    const indexes = await access.write('renewRows', { batches: claimed, until }, rows * ROW_COST);
+    lost.push(...slice.filter((_, index) => indexes.includes(index)));
+  }
+  return lost;
+}
+
 /** What the recipients of a plan count as in a posted call, in bytes; throws where they are too many, or none. */
 export function outgoingCost({ recipients }: Outgoing): number {
   if (recipients.length === 0 || recipients.length > MAX_OUTGOING)
@@ -65,7 +91,7 @@ export function outgoingCost({ recipients }: Outgoing): number {
   return recipients.length * ROW_COST;
 }
 
-function bounded(except: readonly string[]): void {
-  if (except.length > MAX_EXCEPT)
-    throw new RangeError(`${except.length} destinations are excepted, ${MAX_EXCEPT} are the most`);
+function bounded(named: readonly string[]): void {
+  if (named.length > MAX_EXCEPT)
+    throw new RangeError(`${named.length} destinations are named, ${MAX_EXCEPT} are the most`);
 }

@@ -1,4 +1,5 @@
-import type { ObjectId, UpdateResult } from 'mongodb';
+import { ObjectId } from 'mongodb';
+import type { UpdateResult } from 'mongodb';
 import type { ClaimWish, QueueBatch, QueuedId } from '../contract.ts';
 import type { Collections } from './connect.ts';
 import type { DatabaseClock } from './database-clock.ts';
@@ -84,7 +85,7 @@ export function createQueueClaim(parts: QueueClaimParts) {
 
   const look = async (time: number, wish: ClaimWish, except: readonly string[], limit: number) => {
     const { perDestination, rowsPerBatch, leaseMs } = wish;
-    const seen = await destinations.earliest(time, except, Math.min(limit, AT_ONCE));
+    const seen = await destinations.earliest(time, except, Math.min(limit, AT_ONCE), wish.only);
     const found = await Promise.all(seen.map((known) => find(known, time, perDestination, rowsPerBatch)));
     const messages = seen.length > 0 ? await sift(found) : new Map<string, QueuedMessage>();
     const firstDue = ({ rows: [row] }: Found) => row?.due ?? Infinity;
@@ -176,6 +177,11 @@ export function createQueueClaim(parts: QueueClaimParts) {
 }
 
 export const queuedId = (message: ObjectId) => message.toHexString() as QueuedId;
+
+/** Of a message or a row; undefined for an id that is none of ours. */
+export function idOf(id: string): ObjectId | undefined {
+  return /^[0-9a-f]{24}$/.test(id) ? ObjectId.createFromHexString(id) : undefined;
+}
 
 /** In the order of the first of each. */
 function byMessage(rows: readonly QueueRowDocument[]): Map<string, QueueRowDocument[]> {
