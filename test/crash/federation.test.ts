@@ -1,0 +1,337 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { createRelay } from '../../src/relay.ts';
+import type { Settings } from '../../src/settings/table.ts';
+import { createDnsServer } from '../harness/dns-server.ts';
+import { onEachStore } from '../harness/each-store.ts';
+import { mail } from '../harness/encrypted-mail.ts';
+import { createEventLog } from '../harness/event-log.ts';
+import type { LoggedEvent } from '../harness/event-log.ts';
+import { testSettings } from '../harness/relay.ts';
+import { inTurn, say } from '../harness/scripted-act.ts';
+import type { Act } from '../harness/scripted-act.ts';
+import { createScriptedHosts } from '../harness/scripted-hosts.ts';
+import { TAKEN } from '../harness/scripted-mxdeliv.ts';
+import { selfSigned } from '../harness/self-signed.ts';
+import { connectSmtp, dotStuff } from '../harness/smtp-client.ts';
+import { TealProcess } from '../harness/teal-process.ts';
+import { until } from '../harness/until.ts';
+import { createDeliveries } from './deliveries.ts';
+
+/** Where a message is when the relay is killed, and how long after that at most, in ms. */
+const STEPS = {
+  // Accepting: the dot is sent, its answer is not there.
+  submitting: 6,
+  // Claiming, signing, finding the host.
+  submitted: 6,
+  connect: 3,
+  mail: 1,
+  rcpt: 1,
+  data: 3,
+  // The receiver has it, and has not said so.
+  dot: 3,
+  // Settling.
+  answered: 5,
+  // The bounce, and then the settlement.
+  refused: 10,
+  // The same by /mxdeliv.
+  post: 3,
+  posted: 3,
+  told: 5,
+  turnedDown: 10,
+} as const;
+type Step = keyof typeof STEPS;
+const STEP_NAMES = Object.keys(STEPS) as Step[];
+/** The steps in which something is committed have a second kill. */
+const KILLS: readonly Step[] = [...STEP_NAMES, 'submitting', 'submitted', 'answered', 'refused', 'told'];
+/** The kill is at one of the first times that the step comes; connections are kept, so that there are few. */
+const timesOf = (step: Step) => (step === 'connect' ? 2 : 12);
+const PATIENCE_MS = 30_000;
+
+const SENDER = 'alicealic@one.test';
+const PASSWORD = 'a-password-of-somebody';
+const [SMTP, MXDELIV] = ['smtp.test', 'mxdeliv.test'];
+/** Of the receiver: what it refuses for good. */
+const isRefused = (address: string) => address.startsWith('no');
+
+/** Kills a relay at a drawn instant. */
+class Executioner {
+  #order: { step: Step; left: number; kill: () => void } | undefined;
+
+  /** Nobody was killed yet. */
+  get waits(): boolean {
+    return this.#order !== undefined;
+  }
+
+  /** Resolves when it is done. */
+  at(step: Step, child: TealProcess): Promise<void> {
+    return new Promise((resolve) => {
+      const kill = () => void child.end('SIGKILL').then(() => resolve());
+      this.#order = { step, left: 1 + Math.floor(Math.random() * timesOf(step)), kill };
+    });
+  }
+
+  /** What the message is at now; resolves when it may go on, or its relay is dead. */
+  async step(step: Step): Promise<void> {
+    const order = this.#order;
+    if (order?.step !== step) return;
+    order.left -= 1;
+    if (order.left > 0) return;
+    this.#order = undefined;
+    const wait = Math.floor(Math.random() * (STEPS[step] + 1));
+    if (wait > 0) await pause(wait);
+    order.kill();
+  }
+}
+
+/** The other side of all mail: one host by SMTP, one by /mxdeliv. It goes on while relays come and go. */
+async function createReceiver(executioner: Executioner) {
+  const dns = await createDnsServer();
+  const hosts = await createScriptedHosts();
+  for (const name of [SMTP, MXDELIV]) {
+    dns.add({ name, type: 'MX', ttl: 60, data: { preference: 10, exchange: name } });
+    dns.add({ name, type: 'A', ttl: 60, data: '127.0.0.1' });
+  }
+  const at =
+    (step: Step): Act =>
+    () =>
+      executioner.step(step);
+  const smtp = await hosts.smtp(SMTP, {
+    // Each command waits for the answer to the one before, so that each is an instant of its own.
+    offers: ['SIZE 10485760', '8BITMIME'],
+    greeting: inTurn(at('connect'), say('220 scripted.test ESMTP')),
+    mail: inTurn(at('mail'), say('250 2.1.0 ok')),
+    rcpt: (address) =>
+      isRefused(address)
+        ? inTurn(say('550 5.1.1 there is no such address'), at('refused'))
+        : inTurn(at('rcpt'), say('250 2.1.5 ok')),
+    data: inTurn(at('data'), say('354 go on')),
+    dot: inTurn(at('dot'), say('250 2.0.0 taken'), at('answered')),
+  });
+  const mxdeliv = await hosts.mxdeliv(MXDELIV, async ({ recipients }) => {
+    await executioner.step('posted');
+    const refuses = recipients.some(isRefused);
+    setImmediate(() => void executioner.step(refuses ? 'turnedDown' : 'told'));
+    return refuses ? { status: 400, body: '550 5.1.1 there is no such address' } : TAKEN;
+  });
+  mxdeliv.early = () => void executioner.step('post');
+
+  const refusedBySmtp = () =>
+    smtp.connections.flatMap(({ commands }) =>
+      commands.flatMap((line) => /^RCPT TO:<(no.*)>/.exec(line)?.[1] ?? []),
+    );
+  let told = { transactions: 0, refused: 0, requests: 0 };
+  return {
+    places: hosts.places,
+    dialler: hosts.dialler,
+    trustedCa: hosts.authority.cert,
+    dns: dns.address,
+    /** Resolves when nobody is connected any more: all that a dead relay has sent was read. */
+    isLeft: () => until(() => smtp.open === 0 && mxdeliv.open === 0, 'the receiver is left'),
+    /** What was taken and what was refused since the last call. */
+    news() {
+      const bySmtp = smtp.transactions
+        .slice(told.transactions)
+        .map(({ recipients, text }) => ({ addresses: recipients, text }));
+      const refused = refusedBySmtp().slice(told.refused);
+      const posts = mxdeliv.requests
+        .slice(told.requests)
+        .map(({ recipients, body }) => ({ addresses: recipients, text: body }));
+      told = {
+        transactions: told.transactions + bySmtp.length,
+        refused: told.refused + refused.length,
+        requests: told.requests + posts.length,
+      };
+      const turnedDown = posts.filter(({ addresses }) => addresses.some(isRefused));
+      const taken = posts.filter((post) => !turnedDown.includes(post));
+      return [
+        [...bySmtp, ...taken],
+        [...refused, ...turnedDown.flatMap(({ addresses }) => addresses)],
+      ] as const;
+    },
+    async [Symbol.asyncDispose]() {
+      await hosts[Symbol.asyncDispose]();
+      await dns[Symbol.asyncDispose]();
+    },
+  };
+}
+type Receiver = Awaited<ReturnType<typeof createReceiver>>;
+
+/** Sends message after message until the relay is gone; resolves then. */
+function createSubmitter(executioner: Executioner, deliveries: ReturnType<typeof createDeliveries>) {
+  let number = 0;
+  return async (port: number): Promise<string> => {
+    try {
+      await using smtp = await connectSmtp({ port, tls: true });
+      assert.equal((await smtp.login(SENDER, PASSWORD)).code, 235);
+      for (;;) {
+        number += 1;
+        const recipients = recipientsOf(number);
+        deliveries.submitted(recipients, number);
+        for (const line of [`MAIL FROM:<${SENDER}>`, ...recipients.map((one) => `RCPT TO:<${one}>`)])
+          assert.match((await smtp.command(line)).text, /^250 /);
+        assert.equal((await smtp.command('DATA')).code, 354);
+        smtp.send(dotStuff(mail({ from: `<${SENDER}>`, headers: [`X-Number: ${number}`] })));
+        await executioner.step('submitting');
+        const { code, text } = await smtp.reply();
+        assert.equal(code, 250, text);
+        deliveries.promised(recipients);
+        await executioner.step('submitted');
+      }
+    } catch (error) {
+      if (error instanceof assert.AssertionError) throw error;
+      return String(error);
+    }
+  };
+}
+
+/** One or several, at one host or both; each address is used once. */
+function recipientsOf(number: number): string[] {
+  const [one, two, refused] = ['a', 'b', 'no'].map((name) => `${name}${number}`);
+  const kinds = [
+    [`${one}@${SMTP}`],
+    [`${one}@${SMTP}`, `${refused}@${SMTP}`, `${two}@${SMTP}`],
+    [`${refused}@${SMTP}`],
+    [`${one}@${MXDELIV}`],
+    [`${one}@${MXDELIV}`, `${two}@${MXDELIV}`],
+    [`${refused}@${MXDELIV}`],
+    [`${one}@${SMTP}`, `${two}@${MXDELIV}`],
+  ];
+  return kinds[Math.floor(Math.random() * kinds.length)] ?? [];
+}
+
+function environment(
+  dir: string,
+  receiver: Receiver,
+  database: Database | undefined,
+): Record<string, string> {
+  const ports = ['SMTP', 'SUBMISSION', 'SUBMISSIONS', 'IMAP', 'IMAPS'];
+  return {
+    ...database?.env,
+    // Nobody has to come back to the same port: the submitter is told.
+    ...Object.fromEntries(ports.map((name) => [`TEAL_${name}_PORT`, '0'])),
+    MAIL_DOMAIN: 'one.test',
+    TEAL_DATA_DIR: join(dir, 'data'),
+    TEAL_LISTEN_ADDRESS: '127.0.0.1',
+    TEAL_TLS_EXTERNAL_CERT_AND_KEY: `${join(dir, 'cert')} ${join(dir, 'key')}`,
+    TEAL_DNS_SERVERS: receiver.dns,
+    TEAL_NOTIFIER_URL: 'http://127.0.0.1:9/notify',
+    TEAL_MAX_LOAD_1M: '100000',
+    TEAL_MAX_USER_SEND_PER_MINUTE: '100000',
+    TEAL_MAX_USER_SEND_BURST_SIZE: '100000',
+    TEAL_MAX_USER_RECIPIENTS_PER_HOUR: '1000000',
+    RELAY_PLACES: JSON.stringify(Object.fromEntries(receiver.places)),
+    RELAY_CA: receiver.trustedCa,
+  };
+}
+
+/** WildDuck's, with what makes time pass there: a lease of twenty minutes is over, what a dead process left is done. */
+async function openDatabase() {
+  const { openTestDatabase } = await import('../harness/test-database.ts');
+  const { openTestWildduck } = await import('../harness/wildduck-store.ts');
+  const { ObjectId } = await import('mongodb');
+  const opened = await openTestDatabase();
+  const { database, mongodbUrl, redisUrl, name } = opened;
+  return {
+    env: {
+      TEAL_STORE: 'wildduck',
+      TEAL_MONGODB_URL: mongodbUrl,
+      TEAL_REDIS_URL: redisUrl,
+      TEAL_MONGODB_DATABASE: name,
+    },
+    async endLeases() {
+      await database.collection('teal.queue').updateMany({}, { $set: { due: 0 } });
+      await database
+        .collection('teal.queue.destinations')
+        .updateMany({}, { $set: { due: 0, version: new ObjectId() } });
+    },
+    /** Another process comes upon it. */
+    async replay() {
+      await using store = await openTestWildduck({ leaseMs: 300 }, opened);
+      assert.ok(store);
+      const left = () => database.collection('teal.plans').countDocuments({ at: { $exists: true } });
+      await until(async () => (await left()) === 0, 'what was accepted is done');
+    },
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+  };
+}
+type Database = Awaited<ReturnType<typeof openDatabase>>;
+
+const eventsOf = (lines: readonly string[]) =>
+  lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as LoggedEvent);
+
+onEachStore('kill -9 of a relay that sends', false, (store) => {
+  test(`${KILLS.length} times, at every step: what it accepted arrives or bounces, and what was settled never comes again`, async (t) => {
+    await using open = new AsyncDisposableStack();
+    const dir = await mkdtemp(join(tmpdir(), 'teal-crash-'));
+    open.defer(() => rm(dir, { recursive: true, force: true }));
+    const { cert, key } = await selfSigned('one.test');
+    await writeFile(join(dir, 'cert'), cert);
+    await writeFile(join(dir, 'key'), key);
+    const database = store === 'wildduck' ? open.use(await openDatabase()) : undefined;
+    const executioner = new Executioner();
+    const deliveries = createDeliveries();
+    const receiver = open.use(await createReceiver(executioner));
+    const env = environment(dir, receiver, database);
+
+    const submit = createSubmitter(executioner, deliveries);
+    for (const [index, step] of KILLS.entries()) {
+      const program = join(import.meta.dirname, 'relay-child.ts');
+      const child = open.use(await TealProcess.start({ cwd: dir, env, program }));
+      const killed = executioner.at(step, child);
+      const submitting = submit(child.ports.submissions_port);
+      const broken = submitting.then((why) => (executioner.waits ? why : killed.then(() => undefined)));
+      const came = await Promise.race([killed, broken, pause(PATIENCE_MS, 'too late', { ref: false })]);
+      if (came !== undefined) await child.end('SIGKILL');
+      assert.equal(came, undefined, `${step}: ${child.lines.slice(-20).join('\n')}`);
+      await submitting;
+      await receiver.isLeft();
+      deliveries.lived(index + 1, ...receiver.news(), eventsOf(child.lines));
+      await database?.endLeases();
+    }
+
+    const unsettled = deliveries.unsettled();
+    await database?.replay();
+    await bringHome(testSettings(dir, env), receiver, deliveries);
+    assert.deepEqual(deliveries.unsettled(), unsettled, 'what is not killed settles everything');
+    const { recipients, promised, bounces, twice, bouncedTwice } = deliveries.verify(isRefused);
+    t.diagnostic(`${recipients} recipients, ${promised} acknowledged, ${bounces} bounces`);
+    t.diagnostic(`taken and not settled at a kill: ${unsettled.taken}; came twice: ${twice}`);
+    t.diagnostic(`refused and not settled at a kill: ${unsettled.refused}; bounced twice: ${bouncedTwice}`);
+    assert.ok(promised > 10 * KILLS.length && bounces > KILLS.length, 'there was load');
+    assert.ok(unsettled.taken > 0 && unsettled.refused > 0, 'something was under way');
+  });
+});
+
+/** A last relay, which nobody kills, does what is left; then the sender's mailbox is read. */
+async function bringHome(
+  settings: Settings,
+  receiver: Receiver,
+  deliveries: ReturnType<typeof createDeliveries>,
+): Promise<void> {
+  const { dialler, trustedCa } = receiver;
+  const log = createEventLog();
+  {
+    await using relay = await createRelay(settings, { log: log.log, dialler, trustedCa });
+    const waiting = () => relay.store.queue.destinations(10);
+    await until(async () => (await waiting()).length === 0, 'the queue is empty');
+    const account = await relay.store.accounts.find(SENDER);
+    assert.ok(account);
+    const inbox = await relay.store.mailboxes.find(account.id, 'INBOX');
+    assert.ok(inbox);
+    for (const uid of (await relay.store.messages.snapshot(inbox.id))?.uids ?? []) {
+      await using body = await relay.store.messages.body(inbox.id, uid);
+      assert.ok(body);
+      const text = (await body.read(0, body.size)).toString('latin1').replaceAll('\r\n ', ' ');
+      const [, failed] = /^X-Failed-Recipients: (.*)\r$/m.exec(text) ?? [];
+      assert.ok(failed, 'nothing else comes to the sender');
+      deliveries.bounced(failed.split(', '));
+    }
+  }
+  await receiver.isLeft();
+  deliveries.lived(KILLS.length + 1, ...receiver.news(), log.events);
+}
