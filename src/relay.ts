@@ -15,6 +15,7 @@ import { checkZone } from './dns/check.ts';
 import { createDailyCheck } from './dns/daily.ts';
 import { createResolver } from './dns/resolver.ts';
 import type { Resolver } from './dns/resolver.ts';
+import { createValidatingLookup } from './dns/validating.ts';
 import { createFilter } from './filter/filter.ts';
 import type { tasks } from './heavy.ts';
 import { createHealth } from './http/health.ts';
@@ -113,7 +114,7 @@ const MAX_HEAVY_WAITING = 64;
 const MAX_HEAVY_TIME = minute;
 /** Of the largest size, that are in memory at once, for senders, readers and strangers each; or thousands of usual ones. */
 const MESSAGES_IN_MEMORY = 4;
-/** Of these one peer on port 25, or one who reads, may have so many. */
+/** Of these one account that sends, one peer on port 25, or one who reads, may have so many. */
 const MESSAGES_OF_A_PEER = 2;
 /** On 80 and 443 each; a request takes milliseconds, so this many are a flood already. */
 const MAX_WEB_CONNECTIONS = 2000;
@@ -252,12 +253,12 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     return admission;
   };
   // Strangers and slow readers must not be able to use up what those who send need, nor one of them what others need.
-  const budgetOfSenders = createByteBudget(MESSAGES_IN_MEMORY * settings.max_message_size);
   const sharedBudget = () =>
     createByteBudget(
       MESSAGES_IN_MEMORY * settings.max_message_size,
       MESSAGES_OF_A_PEER * settings.max_message_size,
     );
+  const budgetOfSenders = sharedBudget();
   const budgetOfStrangers = sharedBudget();
   const budgetOfReaders = sharedBudget();
   const rateLimit = (name: string, rate: { readonly perMinute: number; readonly burst: number }) => {
@@ -286,10 +287,17 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
     createOutbound({
       helo: domain,
       resolver: { ...dns, ...overrides.resolver },
+      lookup: createValidatingLookup({
+        timeoutMs: DNS_TIMEOUT,
+        clock,
+        random,
+        ...(settings.dns_servers.length > 0 ? { servers: settings.dns_servers } : {}),
+      }),
       dialler: overrides.dialler ?? ((host, port) => ({ host, port })),
       trustedCa: overrides.trustedCa,
       unverifiedDomains: settings.tls_unverified_domains,
       mtaSts: settings.mta_sts,
+      dane: settings.dane,
       clock,
       random,
       events,

@@ -1,4 +1,5 @@
 import { createSocket } from 'node:dgram';
+import { getServers } from 'node:dns';
 import { connect, isIPv6 } from 'node:net';
 import type { Clock, Random } from '../clock.ts';
 import { encodeQuestion, isAskable, readReply } from './question.ts';
@@ -15,8 +16,8 @@ export interface ValidatingLookup {
 }
 
 export interface ValidatingLookupOptions {
-  /** `address:port`, IPv6 in brackets, or a bare address. */
-  readonly servers: readonly string[];
+  /** `address:port`, IPv6 in brackets, or a bare address. Those of the system when left out. */
+  readonly servers?: readonly string[];
   /** Milliseconds until a question is DnsTrouble, over all servers and tries. */
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -32,7 +33,7 @@ const MAX_MESSAGE = 0xffff;
 
 export function createValidatingLookup(options: ValidatingLookupOptions): ValidatingLookup {
   const { timeoutMs, clock, random } = options;
-  const servers = options.servers.map(placeOf);
+  const servers = (options.servers ?? getServers()).map(placeOf);
   const wait = Math.max(1, Math.floor(timeoutMs / (WAITS_PER_SERVER * Math.max(1, servers.length))));
 
   return {

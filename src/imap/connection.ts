@@ -181,6 +181,8 @@ export function createConnection({ socket: first, clock, decide, onClose }: Conn
       if (ended) throw new ConnectionGone();
       stopListening();
       const plain = socket;
+      // What it holds already, put back by whoever looked at the first bytes, is TLS's to read.
+      plain.pause();
       // RFC 7301: whoever asks for another protocol than IMAP is not let in. Delta Chat asks for `imap` or for nothing.
       const tls = new TLSSocket(plain, {
         isServer: true,

@@ -11,7 +11,7 @@ export interface ByteBudget {
 
 /** One budget for all connections, of which no peer gets more than a share. */
 export interface SharedByteBudget extends ByteBudget {
-  /** The part that `peer`, a network address, may use. */
+  /** The part that `peer`, a network address or an account, may use. */
   of(peer: string): ByteBudget;
 }
 

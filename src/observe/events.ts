@@ -189,6 +189,11 @@ export function createEvents(log: Log, { add, time }: Meter = noMeter) {
       log.warn({ event: 'mta-sts-mismatch', destination, hosts });
       add('teal_mta_sts_mismatches_total');
     },
+    /** A host's certificate fits none of its TLSA records (RFC 7672); with dane = enforce it gets no mail. */
+    daneMismatch: (destination: string, host: string, problem: string) => {
+      log.warn({ event: 'dane-mismatch', destination, host, problem });
+      add('teal_dane_mismatches_total');
+    },
     /** iroh_upstream does not answer; said once a minute at most. */
     irohUnavailable: (reason: string) => {
       log.warn({ event: 'iroh-unavailable', reason });

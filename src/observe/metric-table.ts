@@ -107,6 +107,10 @@ export const metricTable = {
     'Destinations whose MX hosts their MTA-STS policy does not name',
     {},
   ),
+  teal_dane_mismatches_total: counter(
+    'Handshakes in which a certificate fitted no DANE record of its host',
+    {},
+  ),
 
   teal_push_sent_total: counter('Tokens that the notifier took', {}),
   teal_push_failed_total: counter('Tries that the notifier did not take; they come again', {}),
@@ -189,7 +193,7 @@ export const processMetrics = {
   nodejs_gc_duration_seconds: { type: 'histogram', help: 'Garbage collections of the main thread, by kind' },
   nodejs_eventloop_lag_seconds: { type: 'gauge', help: 'How late the main loop was at the last scrape' },
   nodejs_eventloop_lag_max_seconds: { type: 'gauge', help: 'The longest turn of it since then' },
-  nodejs_eventloop_lag_p50_seconds: { type: 'gauge', help: 'The median turn; 10 ms are no lag at all' },
+  nodejs_eventloop_lag_p50_seconds: { type: 'gauge', help: 'The median turn; 20 ms are no lag at all' },
   nodejs_eventloop_lag_p90_seconds: { type: 'gauge', help: 'What nine of ten turns stay below' },
   nodejs_eventloop_lag_p99_seconds: { type: 'gauge', help: 'What 99 of 100 stay below' },
 } as const satisfies Readonly<Record<string, Pick<Metric, 'type' | 'help'>>>;

@@ -1,10 +1,9 @@
 import type { Socket } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
 import type { Clock } from '../clock.ts';
 import type { KnownAbsent } from './known-absent.ts';
 import type { Mxdeliv } from './mxdeliv.ts';
 import { connectSmtp } from './smtp-client.ts';
-import type { SmtpClient, SmtpClientParts } from './smtp-client.ts';
+import type { SmtpClient, SmtpClientParts, SmtpTls } from './smtp-client.ts';
 
 /** How long 443 has for itself: a firewall that drops what goes there must not cost a chat message more than this. */
 export const HEAD_START = 300;
@@ -28,7 +27,7 @@ export interface ChannelParts extends SmtpClientParts {
 export async function openChannel(
   parts: ChannelParts,
   host: string,
-  tls: ConnectionOptions,
+  tls: SmtpTls,
   signal: AbortSignal,
   closing: AbortSignal,
 ): Promise<Channel> {

@@ -1,8 +1,12 @@
 import type { Clock, Random } from '../clock.ts';
 import type { AddressResolver, MxResolver, Resolver } from '../dns/resolver.ts';
+import type { ValidatingLookup } from '../dns/validating.ts';
 import type { Events } from '../observe/events.ts';
 import { openChannel } from './channel.ts';
+import type { Channel } from './channel.ts';
 import type { Consignment, RecipientOutcome, SendOut } from './consignment.ts';
+import { createDane } from './dane.ts';
+import type { DaneMode } from './dane.ts';
 import { createDial } from './dialler.ts';
 import type { Dialler } from './dialler.ts';
 import { createKnownAbsent } from './known-absent.ts';
@@ -22,15 +26,18 @@ export interface OutboundParts {
   /** What we call ourselves: mail_domain, an address in brackets. */
   readonly helo: string;
   readonly resolver: Resolver & MxResolver & AddressResolver;
+  /** For DANE. */
+  readonly lookup: ValidatingLookup;
   readonly dialler: Dialler;
   /** PEM: roots beside those of Node. */
   readonly trustedCa: string | undefined;
-  /** The settings tls_unverified_domains and mta_sts. */
+  /** The settings tls_unverified_domains, mta_sts and dane. */
   readonly unverifiedDomains: readonly string[];
   readonly mtaSts: MtaStsMode;
+  readonly dane: DaneMode;
   readonly clock: Clock;
   readonly random: Random;
-  readonly events: Pick<Events, 'mtaStsMismatch'>;
+  readonly events: Pick<Events, 'mtaStsMismatch' | 'daneMismatch'>;
 }
 
 export interface Outbound extends Disposable {
@@ -50,6 +57,7 @@ export function createOutbound(parts: OutboundParts): Outbound {
   const pool = createSmtpPool(clock);
   const tlsFor = createTlsPolicy(parts);
   const sts = createMtaSts({ ...parts, mode: parts.mtaSts, dial, tlsFor });
+  const dane = createDane({ ...parts, mode: parts.dane, tlsFor, closing: closing.signal });
   const channelParts = { dial, clock, helo: parts.helo, mxdeliv, absent };
 
   const send: SendOut = async (consignment, given) => {
@@ -57,6 +65,7 @@ export function createOutbound(parts: OutboundParts): Outbound {
     try {
       const hosts = await findHosts(consignment.destination, resolver, random);
       const wanted = sts.filter(consignment.destination, hosts, closing.signal);
+      dane.look(consignment.destination, wanted);
       return await sendToOne(wanted, consignment, AbortSignal.any([given, closing.signal]));
     } catch (error) {
       if (error instanceof Stopped) return all({ kind: error.outcome, problem: error.problem });
@@ -87,9 +96,12 @@ export function createOutbound(parts: OutboundParts): Outbound {
     consignment: Consignment,
     signal: AbortSignal,
   ): Promise<readonly RecipientOutcome[]> => {
-    const tls = tlsFor(consignment.destination, host);
-    const key = `${host} ${String(tls.rejectUnauthorized)}`;
-    const waits = absent.has(host) ? pool.take(key) : undefined;
+    const demand = await dane.demand(consignment.destination, host);
+    const options = tlsFor(consignment.destination, host);
+    const tls = demand?.handshake(options) ?? options;
+    const key = `${host} ${String(options.rejectUnauthorized)} ${demand?.key ?? ''}`;
+    const only25 = demand?.only25 ?? false;
+    const waits = only25 || absent.has(host) ? pool.take(key) : undefined;
     if (waits) {
       try {
         return await bySmtp(host, key, waits.client, waits.transactions, consignment, signal);
@@ -98,7 +110,9 @@ export function createOutbound(parts: OutboundParts): Outbound {
         if (!(error instanceof Stopped && error.tryNext) || signal.aborted) throw error;
       }
     }
-    const channel = await openChannel(channelParts, host, tls, signal, closing.signal);
+    const channel: Channel = only25
+      ? { via: 'smtp', client: await connectSmtp(channelParts, host, tls, signal) }
+      : await openChannel(channelParts, host, tls, signal, closing.signal);
     if (channel.via === 'smtp') return bySmtp(host, key, channel.client, 0, consignment, signal);
 
     const { outcomes, left } = await byMxdeliv(host, consignment, channel.opened, signal);

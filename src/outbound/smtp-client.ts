@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { ConnectionOptions } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { minute, second } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { deadline } from './deadline.ts';
@@ -64,11 +64,17 @@ export class TlsRefused extends Error {
   }
 }
 
+/** What TLS must be like on port 25. */
+export interface SmtpTls extends ConnectionOptions {
+  /** Looks at the other side once TLS stands; throws TlsRefused where it will not do. */
+  readonly judge?: (peer: TLSSocket) => void;
+}
+
 /** Connects to port 25 of `host`, through STARTTLS to the second EHLO. Rejects with SmtpRefused, TlsRefused and others. */
 export async function connectSmtp(
   { dial, clock, helo }: SmtpClientParts,
   host: string,
-  tls: ConnectionOptions,
+  tls: SmtpTls,
   signal: AbortSignal,
 ): Promise<SmtpClient> {
   using scope = new DisposableStack();
@@ -165,10 +171,11 @@ function expect(reply: Reply, code: number, what: string): Reply {
   return reply;
 }
 
-async function handshake(raw: Socket, options: ConnectionOptions, signal: AbortSignal): Promise<Socket> {
+async function handshake(raw: Socket, { judge, ...options }: SmtpTls, signal: AbortSignal): Promise<Socket> {
   const secure = connectTls({ ...options, socket: raw });
   try {
     await once(secure, 'secureConnect', { signal });
+    judge?.(secure);
   } catch (error) {
     secure.destroy();
     if (signal.aborted) throw reasonOf(signal);

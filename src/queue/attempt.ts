@@ -8,6 +8,7 @@ import type { Queue, QueueBatch, RowOutcome } from '../store/contract.ts';
 import type { Loader } from './loaded.ts';
 import { judgeOutcomes } from './outcome.ts';
 import type { Judged } from './outcome.ts';
+import { waitAfter } from './schedule.ts';
 
 export interface AttemptParts {
   readonly queue: Pick<Queue, 'settle'>;
@@ -33,8 +34,6 @@ export type Attempt = (batch: QueueBatch, signal: AbortSignal) => Promise<boolea
 export const SETTLE_TIME = 3 * minute;
 const SHORT_WAIT = second;
 const LONGEST_WAIT = 8 * second;
-/** A bounce that cannot be kept is tried again with its recipient. */
-const BOUNCE_RETRY = minute;
 
 export function createAttempt(parts: AttemptParts): Attempt {
   const { queue, loader, send, bounce, lifetime, clock, random, events, report, closing } = parts;
@@ -80,7 +79,7 @@ export function createAttempt(parts: AttemptParts): Attempt {
       stopped: closing.aborted,
     });
     const kept = await tellSender(batch, judged, header);
-    const rows = kept ? judged.rows : putOff(judged, now + BOUNCE_RETRY);
+    const rows = kept ? judged.rows : putOff(batch, judged, now);
     if (await insist(() => queue.settle(batch, rows))) tell(batch, judged, now);
   };
 
@@ -140,12 +139,14 @@ function isAnswer(outcome: RecipientOutcome): boolean {
   return outcome.kind !== 'deferred' || outcome.problem.reply !== undefined;
 }
 
-/** Rows whose bounce could not be kept are not done. */
-function putOff({ rows, bounced }: Judged, at: number): readonly RowOutcome[] {
-  const indexes = new Set(bounced.map(({ index }) => index));
-  return rows.map((row, index) =>
-    indexes.has(index) ? { kind: 'retry', at, reason: 'the bounce could not be kept' } : row,
-  );
+/** Rows whose bounce could not be kept are not done: they are tried again with it, however old they are. */
+function putOff({ rows }: QueueBatch, judged: Judged, now: number): readonly RowOutcome[] {
+  const indexes = new Set(judged.bounced.map(({ index }) => index));
+  return judged.rows.map((row, index) => {
+    if (!indexes.has(index)) return row;
+    const at = now + waitAfter(rows[index]?.attempts ?? 0);
+    return { kind: 'retry', at, reason: 'the bounce could not be kept' };
+  });
 }
 
 function deferred(text: string): RecipientOutcome {

@@ -30,8 +30,12 @@ export function nextTry(
 ): number | undefined {
   const end = queuedAt + lifetime;
   if (now >= end) return undefined;
-  const wait = RETRY_AFTER[attempts] ?? LAST_RETRY_AFTER;
-  return Math.min(end, now + Math.round(wait * (1 - JITTER + 2 * JITTER * chance)));
+  return Math.min(end, now + Math.round(waitAfter(attempts) * (1 - JITTER + 2 * JITTER * chance)));
+}
+
+/** How long the next try is waited for after one that failed, and `attempts` before it. */
+export function waitAfter(attempts: number): number {
+  return RETRY_AFTER[attempts] ?? LAST_RETRY_AFTER;
 }
 
 /** `2 days`, `20 minutes`: for people. */

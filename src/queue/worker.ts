@@ -7,7 +7,7 @@ import type { Events } from '../observe/events.ts';
 import type { SendOut } from '../outbound/consignment.ts';
 import { StoreUnavailable } from '../store/contract.ts';
 import type { Queue, QueueBatch, Store } from '../store/contract.ts';
-import { createAttempt } from './attempt.ts';
+import { createAttempt, SETTLE_TIME } from './attempt.ts';
 import { createDestinations } from './destinations.ts';
 import { createLoader } from './loaded.ts';
 
@@ -42,8 +42,8 @@ export const SLOTS = 256;
 export const ROWS_PER_BATCH = 100;
 /** After this a try is cut off, whatever it is at: RFC 5321 4.5.3.2.6 gives the end of DATA ten minutes alone. */
 export const ATTEMPT_TIME = 15 * minute;
-/** A claim outlives its try and what follows it: bounce and settlement. */
-export const LEASE = ATTEMPT_TIME + 5 * minute;
+/** A claim outlives its try and what follows it, bounce and settlement, each of which may have to wait for the store. */
+export const LEASE = ATTEMPT_TIME + 2 * SETTLE_TIME + 2 * minute;
 /** Batches fetched at once. */
 const MAX_CLAIMED_AT_ONCE = 32;
 

@@ -243,6 +243,16 @@ export const table = {
       'that the policy does not, the log tells. enforce: such a server gets no mail. off: nobody is asked for a ' +
       'policy. A valid certificate is asked for in any case.',
   }),
+  dane: setting({
+    group: 'federation',
+    type: oneOf('report', 'enforce', 'off'),
+    default: 'report',
+    text:
+      'What becomes of the DANE records (TLSA) of mail servers that mail is sent to. They count where the DNS server ' +
+      'of dns_servers, or of the machine, checks DNSSEC and says so; it should run on this machine. report: where a ' +
+      'certificate does not fit them, the log tells. enforce: such a server gets no mail, one whose certificate fits ' +
+      'needs no authority for it, and mail goes to port 25 alone there. off: nobody is asked for them.',
+  }),
   maximal_queue_lifetime: setting({
     group: 'federation',
     type: wholeNumber(1, 30, 'days'),

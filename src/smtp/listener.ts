@@ -41,6 +41,7 @@ export interface ListenerParts {
   readonly certificate: Certificate;
   readonly take: TakeMessage;
   readonly admission: Admission;
+  /** Of which each account has its share, or each peer where nobody logs in. */
   readonly byteBudget: SharedByteBudget;
   /** Bytes, dots unstuffed; announced by SIZE. */
   readonly maxMessageSize: number;
@@ -175,7 +176,8 @@ export async function createListener(parts: ListenerParts, kind: ListenerKind): 
       domain: parts.domain,
       loginRequired: kind.onAuth !== undefined,
       maxMessageSize: parts.maxMessageSize,
-      budget: byteBudget.of(peer),
+      // Many people may come from one address, and one person from many; who has logged in is who they are.
+      budget: (user = peer) => byteBudget.of(user),
       rules,
       take: parts.take,
       clock,

@@ -35,7 +35,8 @@ export interface SessionParts {
   /** Whether MAIL needs AUTH; AUTH is offered under TLS alone. */
   readonly loginRequired: boolean;
   readonly maxMessageSize: number;
-  readonly budget: ByteBudget;
+  /** For the bytes of a message; `user` is the address that logged in, where that is required. */
+  readonly budget: (user: string | undefined) => ByteBudget;
   readonly rules: SessionRules;
   readonly take: TakeMessage;
   readonly clock: Clock;
@@ -315,8 +316,8 @@ export class Session extends SMTPConnection {
   // ---- the message -------------------------------------------------------------------------------------------------
 
   #receive(transaction: Transaction): void {
-    const { maxMessageSize: maxSize, budget, clock } = this.#parts;
-    const message = receiveMessage({ maxSize, budget });
+    const { maxMessageSize: maxSize, clock } = this.#parts;
+    const message = receiveMessage({ maxSize, budget: this.#parts.budget(this.#user) });
     this.#message = message;
     this.#phase = 'data';
     this.#dataSince = clock.now();

@@ -10,7 +10,8 @@ import { mail } from '../harness/encrypted-mail.ts';
 import { createEventLog } from '../harness/event-log.ts';
 import { connectImap } from '../harness/imap-client.ts';
 import { scrape, scrapeText, parseMetrics, valueOf } from '../harness/metrics.ts';
-import { startTestRelay, testSettings } from '../harness/relay.ts';
+import { without } from '../harness/peers.ts';
+import { openTestCluster, startTestRelay, testSettings } from '../harness/relay.ts';
 import { connectSmtp } from '../harness/smtp-client.ts';
 
 const open = { TEAL_METRICS_PORT: '0' };
@@ -128,3 +129,21 @@ test('whatever strangers say, labels have the values of the table, and nobody is
   assert.ok(valueOf(samples, 'teal_sessions_refused_total', { service: 'smtp', code: 'too_many_errors' }));
   assert.ok(samples.length < 300, `${samples.length} series`);
 });
+
+test(
+  'on WildDuck the store is down while its database is away, and up again after',
+  { skip: without('MongoDB and Redis (MONGODB_URL, REDIS_URL)') },
+  async () => {
+    await using cluster = await openTestCluster();
+    await using relay = await startTestRelay({ ...cluster.env, ...open });
+    const store = async () => {
+      const found = await scrape(relay.ports.metrics_port);
+      return [valueOf(found, 'teal_store_up'), valueOf(found, 'teal_queue_overdue_seconds') !== undefined];
+    };
+    assert.deepEqual(await store(), [1, true]);
+    await cluster.stop();
+    assert.deepEqual(await store(), [0, false]);
+    await cluster.resume();
+    while ((await store())[0] !== 1);
+  },
+);

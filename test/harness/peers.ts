@@ -9,12 +9,14 @@ const programs = {
   opendkim: () => existsSync('/usr/sbin/opendkim'),
   // It changes its user, so only root can start it.
   'postfix (as root)': () => process.getuid?.() === 0 && existsSync('/usr/sbin/postfix'),
+  haproxy: () => existsSync('/usr/sbin/haproxy'),
   swaks: () => existsSync('/usr/bin/swaks'),
   mbsync: () => existsSync('/usr/bin/mbsync'),
   'MongoDB and Redis (MONGODB_URL, REDIS_URL)': () =>
     Boolean(process.env['MONGODB_URL'] && process.env['REDIS_URL']) &&
     existsSync(new URL('../../node_modules/wildduck', import.meta.url)),
   'named-checkzone': () => existsSync('/usr/bin/named-checkzone'),
+  unbound: () => existsSync('/usr/sbin/unbound') && existsSync('/usr/bin/dnssec-signzone'),
   zbarimg: () => existsSync('/usr/bin/zbarimg'),
   pebble: () => existsSync('/usr/bin/pebble'),
 };

@@ -18,12 +18,23 @@ export interface TcpProxy extends AsyncDisposable {
 export async function createTcpProxy(target: {
   readonly host: string;
   readonly port: number;
+  /** Where it connects from: any of 127.0.0.0/8 is a machine of its own to the server. */
+  readonly localAddress?: string;
+  /** What it says before its client does. */
+  readonly header?: string | Buffer;
+  /** That goes in one write with the client's first bytes, not before them: only where the client speaks first. */
+  readonly headerWaits?: boolean;
 }): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let stalled = false;
 
   const server = createServer((client) => {
-    const upstream = connect(target.port, target.host);
+    const { host, port: upstreamPort, localAddress, header, headerWaits } = target;
+    const upstream = connect({ host, port: upstreamPort, ...(localAddress && { localAddress }) });
+    upstream.cork();
+    if (header !== undefined) upstream.write(header);
+    if (headerWaits) client.once('data', () => process.nextTick(() => upstream.uncork()));
+    else upstream.uncork();
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],

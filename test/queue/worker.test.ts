@@ -4,6 +4,7 @@ import { day, minute, second } from '../../src/clock.ts';
 import type { Undelivered } from '../../src/message/dsn.ts';
 import { createChanges } from '../../src/notify/changes.ts';
 import type { Consignment, RecipientOutcome } from '../../src/outbound/consignment.ts';
+import { SETTLE_TIME } from '../../src/queue/attempt.ts';
 import { PER_DESTINATION } from '../../src/queue/destinations.ts';
 import { ATTEMPT_TIME, LEASE, createQueue } from '../../src/queue/worker.ts';
 import type { QueueParts } from '../../src/queue/worker.ts';
@@ -307,6 +308,51 @@ describe('the worker of the queue', { timeout: 60_000 }, () => {
     clock.advance(minute);
     await until(() => bounces.length === 1, 'then it is bounced');
     assert.deepEqual(sendings, []);
+  });
+
+  test('where it can never be kept the other side is asked ever more rarely', async () => {
+    await accept(['bob@b.test']);
+    const { worker, sendings, log } = start({ bounce: () => Promise.reject(new TypeError('a fault')) });
+    await using _worker = worker;
+    for (const [tries, wait] of [1, 2, 5, 15, 30, 60, 60, 60, 120, 120].entries()) {
+      await until(() => sendings.length === tries + 1, 'it is tried');
+      sendings[tries]?.answer(refused);
+      await until(async () => (await rows('b.test'))[0]?.attempts === tries + 1, 'it is put off');
+      assert.equal((await rows('b.test'))[0]?.due, clock.now() + wait * minute);
+      await until(() => clock.nextDue !== undefined && clock.nextDue > clock.now(), 'it waits');
+      for (let passed = 0; passed < wait && sendings.length === tries + 1; passed += 1) {
+        clock.advance(minute);
+        await until(() => sendings.length > tries + 1 || (clock.nextDue ?? 0) > clock.now(), 'it looks');
+      }
+    }
+    assert.ok(log.includes('fault queue TypeError: a fault'));
+  });
+
+  test('a store that is away for long after a try that took long makes no second one', async () => {
+    await accept(['bob@b.test']);
+    clock.advance(2 * day);
+    const { worker, sendings, watch, bounces } = start();
+    await using _worker = worker;
+    await until(() => sendings.length === 1, 'the last try');
+    watch.failBounce = true;
+    clock.advance(ATTEMPT_TIME);
+    watch.down = true;
+    const manyTurns = async () => {
+      for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    const end = clock.now() + 2 * SETTLE_TIME - 20 * second;
+    while (clock.now() < end) {
+      await manyTurns();
+      clock.advance(second);
+    }
+    watch.down = false;
+    for (let n = 0; n < 20 && watch.settled === 0; n++) {
+      await manyTurns();
+      clock.advance(second);
+    }
+    await until(() => watch.settled === 1, 'it is settled');
+    assert.deepEqual([sendings.length, bounces.length], [1, 0]);
+    assert.equal((await rows('b.test'))[0]?.reason, 'the bounce could not be kept');
   });
 
   test('a store that fails sets its own pace, and a delivery is settled when it is back', async () => {

@@ -73,6 +73,7 @@ test('without file and environment everything is as upstream has it, and there i
     acme_email: '',
     tls_unverified_domains: [],
     mta_sts: 'report',
+    dane: 'report',
     maximal_queue_lifetime: 2,
     listen_address: undefined,
     disable_ipv6: false,

@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { X509Certificate } from 'node:crypto';
 import { second } from '../../clock.ts';
+import type { AddressList } from '../../limits/address-list.ts';
 import type { Lookup } from '../../dns/lookup.ts';
 import type { Outgoing } from './network.ts';
 
@@ -32,25 +33,34 @@ export function tryConnect(host: string, port: number, wantsLine = false): Promi
   });
 }
 
-/** The certificate that a listener with TLS from the first byte shows, and why a stranger would not take it. */
+/**
+ * The certificate that a listener with TLS from the first byte shows, and why a stranger would not take it. Where
+ * `proxies` has us, too (a proxy runs on this machine), we say what a proxy says for itself.
+ */
 export function shownCertificate(
   host: string,
   port: number,
   servername: string | undefined,
+  proxies: AddressList,
 ): Promise<{ certificate: X509Certificate; untrusted: string | undefined }> {
   return new Promise((resolve, reject) => {
+    const plain = connect({ host, port });
+    plain.once('connect', () => {
+      if (proxies.has(plain.localAddress ?? '')) plain.write('PROXY UNKNOWN\r\n');
+    });
     const socket = connectTls({
-      host,
-      port,
+      socket: plain,
       rejectUnauthorized: false,
       ...(servername === undefined ? {} : { servername }),
     });
     const fail = (why: string) => {
       socket.destroy();
+      plain.destroy();
       reject(new Error(why));
     };
     socket.setTimeout(PROBE_TIMEOUT, () => fail('no answer'));
-    socket.once('error', (error: NodeJS.ErrnoException) => fail(error.code ?? 'failed'));
+    for (const one of [plain, socket])
+      one.once('error', (error: NodeJS.ErrnoException) => fail(error.code ?? 'failed'));
     socket.once('secureConnect', () => {
       const certificate = socket.getPeerX509Certificate();
       const problem = socket.authorized ? undefined : String(socket.authorizationError);

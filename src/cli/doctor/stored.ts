@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { reverseName } from '../../dns/addresses.ts';
 import { checkZone } from '../../dns/check.ts';
 import { DnsTrouble } from '../../dns/resolver.ts';
+import { createAddressList } from '../../limits/address-list.ts';
 import { systemClock } from '../../machine.ts';
 import { addressDomain, kindOfMailDomain } from '../../settings/mail-domain.ts';
 import type { Settings } from '../../settings/table.ts';
@@ -127,7 +128,8 @@ async function shown(
   const servername = kindOfMailDomain(domain) === 'ipv4' ? undefined : domain;
   try {
     const host = settings.listen_address ?? '127.0.0.1';
-    return { from: `port ${imaps.port}`, ...(await shownCertificate(host, imaps.port, servername)) };
+    const proxies = createAddressList(settings.proxy_protocol_from);
+    return { from: `port ${imaps.port}`, ...(await shownCertificate(host, imaps.port, servername, proxies)) };
   } catch {
     return undefined;
   }

@@ -88,13 +88,15 @@ export function createQueue(parts: QueueParts): Queue {
         const $set = { due, attempts: attempts + 1, reason: outcome.reason.slice(0, MAX_REASON), fence: 0 };
         retries.push({ updateOne: { filter: { _id, message, fence: batch.fence }, update: { $set } } });
       }
-      if (retries.length > 0) {
-        await queue.bulkWrite(retries, { ordered: false });
-        await destinations.due([batch.destination], earliest);
-      }
+      // First what was brought away: who is left out by a crash between the two waits for the end of the lease, and
+      // nobody gets the message twice.
       if (done.length > 0) {
         const { deletedCount } = await queue.deleteMany({ _id: { $in: done }, message, fence: batch.fence });
         if (deletedCount > 0) await rows.ended([message]);
+      }
+      if (retries.length > 0) {
+        await queue.bulkWrite(retries, { ordered: false });
+        await destinations.due([batch.destination], earliest);
       }
     },
 
