@@ -74,8 +74,10 @@ export function createMxdeliv({ dial, clock }: MxdelivParts): Mxdeliv {
   ): Promise<Posted> =>
     new Promise((resolve) => {
       const time = deadline(clock, POST_TIME, 'the request', signal);
+      let isUsed = false;
       const end = (posted: Posted) => {
         time[Symbol.dispose]();
+        if (!isUsed) opened?.destroy();
         resolve(posted);
       };
       const sent = request(
@@ -98,6 +100,11 @@ export function createMxdeliv({ dial, clock }: MxdelivParts): Mxdeliv {
           void readAnswer(answer).then(end, (error: unknown) => end(unknown(error)));
         },
       );
+      // One that has come free meanwhile goes before `opened`, which then is nobody's.
+      sent.once('socket', (socket) => {
+        isUsed = socket === opened;
+        if (!isUsed) opened?.destroy();
+      });
       sent.on('error', (error: NodeJS.ErrnoException) => {
         // The server had ended the connection while it waited: it has not looked at the request.
         if (sent.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE'))
