@@ -294,6 +294,9 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
         ...(settings.dns_servers.length > 0 ? { servers: settings.dns_servers } : {}),
       }),
       dialler: overrides.dialler ?? ((host, port) => ({ host, port })),
+      ...(kindOfMailDomain(mailDomain) === 'ipv4'
+        ? { from: { address: mailDomain, bound: ownAddresses().includes(mailDomain) } }
+        : {}),
       trustedCa: overrides.trustedCa,
       unverifiedDomains: settings.tls_unverified_domains,
       mtaSts: settings.mta_sts,
@@ -352,7 +355,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   const host = hostOf(settings);
   const proxies = createAddressList(settings.proxy_protocol_from);
   const common = { host, proxies, certificate, byteBudget: budgetOfSenders, events, clock, random };
-  const smtp = { ...common, domain: mailDomain, maxMessageSize: settings.max_message_size };
+  const smtp = { ...common, domain, maxMessageSize: settings.max_message_size };
   const inbound = (port: number) =>
     createInbound({
       ...smtp,

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { machineReadings } from '../accounts/brakes.ts';
 import { createLookup } from '../dns/lookup.ts';
 import type { Lookup } from '../dns/lookup.ts';
-import { systemClock } from '../machine.ts';
+import { createValidatingLookup } from '../dns/validating.ts';
+import { systemClock, systemRandom } from '../machine.ts';
 import { kindOfMailDomain } from '../settings/mail-domain.ts';
 import type { Settings } from '../settings/table.ts';
 import { placeOf } from '../stores.ts';
@@ -16,7 +17,7 @@ import { bad, linesText, ok, warn } from './doctor/line.ts';
 import type { Line } from './doctor/line.ts';
 import { fileLimit, holderOf, listeningPrograms } from './doctor/listeners.ts';
 import { judgeClock, judgeDisk, judgeFiles, judgeMemory, judgeNode } from './doctor/machine.ts';
-import { judgeOutgoing, judgeReach } from './doctor/network.ts';
+import { judgeDnssec, judgeOutgoing, judgeReach } from './doctor/network.ts';
 import type { Outgoing } from './doctor/network.ts';
 import { attempt } from './doctor/bounded.ts';
 import { stored } from './doctor/stored.ts';
@@ -24,6 +25,7 @@ import { isRunning, judgePorts } from './doctor/ports.ts';
 import type { PortFact } from './doctor/ports.ts';
 import {
   PROBE_TIMEOUT,
+  checksDnssec,
   clockAhead,
   mailServersOfOthers,
   tryConnect,
@@ -55,6 +57,7 @@ export async function doctor(call: Call, world: DoctorWorld = {}): Promise<ExitC
     machine(settings, ports),
     clock(settings),
     outgoing(world, lookup),
+    dnssec(settings),
     running ? reach(settings, domain, lookup) : Promise.resolve([]),
     stored(settings, domain, ports, world),
   ]);
@@ -109,6 +112,16 @@ async function outgoing({ mailServers }: DoctorWorld, lookup: Lookup): Promise<r
     others.map(({ host, port }) => tryMailServer(host, port)),
   );
   return [judgeOutgoing(tried)];
+}
+
+async function dnssec({ dane, dns_servers: servers }: Settings): Promise<readonly Line[]> {
+  const lookup = createValidatingLookup({
+    timeoutMs: PROBE_TIMEOUT,
+    clock: systemClock,
+    random: systemRandom,
+    ...(servers.length > 0 ? { servers } : {}),
+  });
+  return judgeDnssec(await checksDnssec(lookup), dane);
 }
 
 /** Addresses of our name that are tried. */

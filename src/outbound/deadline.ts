@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { reasonOf } from './dialler.ts';
 
 /** Time that runs out, on the relay's clock; a signal that is aborted by that, or by the one it is made from. */
 export interface Deadline extends Disposable {
@@ -18,4 +19,15 @@ export function deadline(clock: Clock, ms: number, what: string, parent?: AbortS
       parent?.removeEventListener('abort', follow);
     },
   };
+}
+
+/** As `promise`, but rejects with the reason as soon as `signal` is aborted; what comes of `promise` then is nobody's. */
+export function unlessAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(reasonOf(signal));
+    const end = () => signal.removeEventListener('abort', abort);
+    signal.addEventListener('abort', abort);
+    if (signal.aborted) abort();
+    promise.finally(end).then(resolve, reject);
+  });
 }

@@ -1,6 +1,8 @@
 import type { Problem, RecipientOutcome } from './consignment.ts';
 import { replyText } from './reply.ts';
 import type { Reply } from './reply.ts';
+import { TlsRefused } from './smtp-client.ts';
+import { SmtpRefused } from './smtp-wire.ts';
 
 /** Characters of another's reply that are kept. */
 const MAX_REPLY_TEXT = 400;
@@ -33,7 +35,7 @@ export function refusedBy(
     problem: {
       status: reply.status ?? (failed ? '5.0.0' : '4.0.0'),
       host,
-      reply: replyText(reply).slice(0, MAX_REPLY_TEXT),
+      reply: told(reply),
       text: `${host} refused ${doing}`,
     },
   };
@@ -42,4 +44,28 @@ export function refusedBy(
 /** Something of ours, of the network or of DNS. */
 export function trouble(status: string, text: string, host?: string): Problem {
   return { status, host, reply: undefined, text };
+}
+
+/** What sending to `host` failed of, in words and as RFC 3463 has it. */
+export function stoppedBy(error: unknown, host: string): Stopped {
+  if (error instanceof Stopped) return error;
+  if (error instanceof SmtpRefused && error.reply) {
+    const { kind, problem } = refusedBy(host, error.reply, 'the connection');
+    return new Stopped(kind === 'failed' ? 'failed' : 'deferred', problem, true);
+  }
+  if (error instanceof TlsRefused) {
+    const problem = trouble('4.7.5', `no safe TLS with ${host}: ${error.message}`, host);
+    return new Stopped('deferred', { ...problem, reply: told(error.reply) }, true);
+  }
+  return new Stopped('deferred', trouble('4.4.1', `${host} cannot be reached: ${textOf(error)}`, host), true);
+}
+
+export function textOf(error: unknown): string {
+  // Of several addresses that fail, node tells each.
+  if (error instanceof AggregateError) return error.errors.map(textOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}
+
+function told(reply: Reply | undefined): string | undefined {
+  return reply && replyText(reply).slice(0, MAX_REPLY_TEXT);
 }

@@ -3,12 +3,12 @@ import type { Clock, Timer } from '../clock.ts';
 import type { SmtpClient } from './smtp-client.ts';
 
 /** How long a connection waits for more: servers hang up after minutes (upstream keeps them for 100 s). */
-const IDLE_TIME = minute;
+export const IDLE_TIME = minute;
 /** Connections that wait, of one host and in all. */
-const MAX_IDLE_PER_HOST = 4;
-const MAX_IDLE = 200;
+export const MAX_IDLE_PER_HOST = 4;
+export const MAX_IDLE = 200;
 /** Messages on one connection; some servers count. */
-const MAX_TRANSACTIONS = 100;
+export const MAX_TRANSACTIONS = 100;
 
 /** Connections that wait for the next message to the same host. */
 export interface SmtpPool extends Disposable {
@@ -26,6 +26,7 @@ export interface Pooled {
 export function createSmtpPool(clock: Clock): SmtpPool {
   const idle = new Map<string, { pooled: Pooled; timer: Timer }[]>();
   let count = 0;
+  let ended = false;
   const drop = (key: string, pooled: Pooled) => {
     const list = idle.get(key) ?? [];
     const place = list.findIndex((one) => one.pooled === pooled);
@@ -50,7 +51,7 @@ export function createSmtpPool(clock: Clock): SmtpPool {
       const list = idle.get(key) ?? [];
       const used = transactions + 1;
       const full = list.length >= MAX_IDLE_PER_HOST || count >= MAX_IDLE || used >= MAX_TRANSACTIONS;
-      if (full || !client.usable) return client[Symbol.dispose]();
+      if (ended || full || !client.usable) return client[Symbol.dispose]();
       const pooled = { client, transactions: used };
       const timer = clock.after(IDLE_TIME, () => {
         if (drop(key, pooled)) client[Symbol.dispose]();
@@ -60,6 +61,7 @@ export function createSmtpPool(clock: Clock): SmtpPool {
       count += 1;
     },
     [Symbol.dispose]: () => {
+      ended = true;
       for (const list of idle.values())
         for (const { pooled, timer } of list) {
           timer[Symbol.dispose]();

@@ -36,6 +36,7 @@ export async function transact(
     throw new Stopped('deferred', trouble('4.4.2', `the connection to ${host} broke: ${why}`, host), true);
   };
   const [mail, rcpts, data] = await envelope(client, consignment, reused, signal).catch(broken);
+  if (mail.code === 421) broken(new SmtpRefused('it goes away', mail));
   if (mail.code >= 300) {
     const outcome = refusedBy(host, mail, 'the sender');
     return { outcomes: recipients.map(() => outcome), clean: !begins(data) };

@@ -4,17 +4,22 @@ import { MAX_EXCEPT } from '../store/contract.ts';
 export const PER_DESTINATION = 4;
 /** Destinations remembered as having failed; more are treated as if they had not. */
 export const MAX_FAILING = 500;
+/** Destinations remembered as having answered the last time, and not to be held up by any number of others. */
+export const MAX_ANSWERED = 1000;
 
 /**
  * Which destinations may have another try now. One that failed the last time has one try at once until it answers
- * again, and all such together have half of the slots: however many are dead, the others go on.
+ * again, and all such together have half of the slots. A quarter is for those that answered the last time, so that one
+ * user who writes to ten thousand dead names, each for the first time, holds up nobody's mail between living relays.
  */
 export interface Destinations {
+  /** When the others have their share: those that answered the last time, at most MAX_EXCEPT. Else undefined: any. */
+  only(): readonly string[] | undefined;
   /** Those that may have no further try now; at most MAX_EXCEPT with up to MAX_EXCEPT - MAX_FAILING slots. */
   atBound(): readonly string[];
   /** Further tries that every destination not at its bound may have; at least 1. */
   leastRoom(): number;
-  /** Further tries that may be begun at once without breaking the share of those that failed; at least 1. */
+  /** Further tries that may be begun at once without breaking a share; at least 1. */
   room(): number;
   began(destination: string): void;
   /** `reached` tells whether it answered; undefined where it was not asked. */
@@ -26,13 +31,26 @@ export function createDestinations(slots: number): Destinations {
   const underWay = new Map<string, number>();
   /** In the order in which they failed. */
   const failing = new Set<string>();
+  /** In the order in which they answered. */
+  const answered = new Set<string>();
   const shareOfFailing = Math.max(1, Math.floor(slots / 2));
+  const shareOfStrangers = slots - Math.floor(slots / 4);
   let failingUnderWay = 0;
+  let strangersUnderWay = 0;
 
   const boundOf = (destination: string) => (failing.has(destination) ? 1 : PER_DESTINATION);
   const count = () => {
     failingUnderWay = 0;
-    for (const [destination, tries] of underWay) if (failing.has(destination)) failingUnderWay += tries;
+    strangersUnderWay = 0;
+    for (const [destination, tries] of underWay) {
+      if (failing.has(destination)) failingUnderWay += tries;
+      if (!answered.has(destination)) strangersUnderWay += tries;
+    }
+  };
+  const remember = (destination: string, set: Set<string>, most: number) => {
+    set.add(destination);
+    const [oldest] = set;
+    if (set.size > most && oldest !== undefined) set.delete(oldest);
   };
 
   return {
@@ -49,11 +67,17 @@ export function createDestinations(slots: number): Destinations {
       const below = [...underWay].filter(([destination, tries]) => tries < boundOf(destination));
       return PER_DESTINATION - Math.max(0, ...below.map(([, tries]) => tries));
     },
+    only() {
+      count();
+      return strangersUnderWay < shareOfStrangers ? undefined : [...answered];
+    },
     room() {
       count();
+      if (strangersUnderWay >= shareOfStrangers) return slots;
+      const strangers = shareOfStrangers - strangersUnderWay;
       return failing.size === 0 || failingUnderWay >= shareOfFailing
-        ? slots
-        : Math.max(1, shareOfFailing - failingUnderWay);
+        ? strangers
+        : Math.max(1, Math.min(strangers, shareOfFailing - failingUnderWay));
     },
     began: (destination) => void underWay.set(destination, (underWay.get(destination) ?? 0) + 1),
     ended(destination, reached) {
@@ -61,12 +85,12 @@ export function createDestinations(slots: number): Destinations {
       if (left > 0) underWay.set(destination, left);
       else underWay.delete(destination);
       if (reached === undefined) return;
+      answered.delete(destination);
       if (reached) {
         failing.delete(destination);
-      } else if (!failing.has(destination)) {
-        const [oldest] = failing;
-        if (failing.size >= MAX_FAILING && oldest !== undefined) failing.delete(oldest);
-        failing.add(destination);
+        remember(destination, answered, MAX_ANSWERED);
+      } else {
+        remember(destination, failing, MAX_FAILING);
       }
     },
   };

@@ -49,8 +49,8 @@ const MAX_CLAIMED_AT_ONCE = 32;
 
 /**
  * Brings what is in the queue to other relays: woken by the commit that puts a row there, and by the time at which one
- * is due. A destination has a few tries at once and no more, so that a slow or dead one delays no other; those that
- * failed the last time share half of the slots. Rows live in the store: what is not settled at the end is tried again.
+ * is due. A destination has a few tries at once and no more, so that a slow or dead one delays no other, however
+ * many there are (destinations.ts). Rows live in the store: what is not settled at the end is tried again.
  */
 export function createQueue(parts: QueueParts): AsyncDisposable {
   const { store, clock, onQueue, events, slots = SLOTS } = parts;
@@ -94,6 +94,7 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
       rowsPerBatch: ROWS_PER_BATCH,
       leaseMs: LEASE,
       except: destinations.atBound(),
+      only: destinations.only(),
     });
 
   const work = createDueWork({ clock, look, report });

@@ -36,7 +36,7 @@ export interface ListenerParts {
   readonly port: number;
   /** Whose connections begin with a PROXY header. */
   readonly proxies?: AddressList;
-  /** The mail domain: named in the greeting, and the domain of `<Postmaster>`. */
+  /** What stands behind the @ of our addresses: named in the greeting (RFC 5321 4.2), and the domain of `<Postmaster>`. */
   readonly domain: string;
   readonly certificate: Certificate;
   readonly take: TakeMessage;

@@ -421,9 +421,11 @@ export interface ClaimWish {
   readonly leaseMs: number;
   /** Destinations that are as busy as they may be; at most `MAX_EXCEPT`. */
   readonly except: readonly string[];
+  /** Of these destinations and no others; at most `MAX_EXCEPT`. All where it is left out. */
+  readonly only?: readonly string[] | undefined;
 }
 
-/** Destinations passed over in one call: a bound on what may be under way at once. */
+/** Destinations named in one call: a bound on what may be under way at once. */
 export const MAX_EXCEPT = 1000;
 
 export interface QueueBatch {

@@ -13,7 +13,7 @@ import { judgeCertificate } from '../../src/cli/doctor/certificate.ts';
 import { linesText, withoutSecrets } from '../../src/cli/doctor/line.ts';
 import type { Line } from '../../src/cli/doctor/line.ts';
 import { judgeClock, judgeDisk, judgeFiles, judgeMemory, judgeNode } from '../../src/cli/doctor/machine.ts';
-import { judgeDns, judgeOutgoing, judgeReach } from '../../src/cli/doctor/network.ts';
+import { judgeDns, judgeDnssec, judgeOutgoing, judgeReach } from '../../src/cli/doctor/network.ts';
 import { judgePorts } from '../../src/cli/doctor/ports.ts';
 import type { PortHolder } from '../../src/cli/doctor/ports.ts';
 import type { DoctorWorld } from '../../src/cli/doctor.ts';
@@ -85,6 +85,12 @@ describe('what the doctor makes of what it sees', () => {
     is(judgeReach('chat.example', [at(25, true), at(993, true)]), 'ok', /25, 993/);
     is(judgeReach('chat.example', [at(25, false), at(993, true)]), 'warn', /192\.0\.2\.7 port 25:/);
     is(judgeReach('chat.example', []), 'warn');
+    const dnssec = (...given: Parameters<typeof judgeDnssec>) => judgeDnssec(...given)[0] ?? assert.fail();
+    is(dnssec(true, 'enforce'), 'ok', /count$/);
+    is(dnssec(false, 'enforce'), 'warn', /does nothing/);
+    is(dnssec(undefined, 'enforce'), 'warn', /does not answer/);
+    is(dnssec(false, 'report'), 'ok', /not looked at/);
+    assert.deepEqual([...judgeDnssec(undefined, 'report'), ...judgeDnssec(false, 'off')], []);
   });
 
   test('DNS', () => {
@@ -254,6 +260,9 @@ describe('teal doctor', () => {
       /^warn +ptr +192\.0\.2\.7 is vps\.host\.test, which does not/m,
     );
     publish(around.dns, 'vps.host.test', { type: 'A', address: '192.0.2.7' });
+    assert.match((await run(env, world)).out, /^ok {4}dnssec +the DNS server does not check it/m);
+    around.dns.sign('org');
+    assert.match((await run(env, world)).out, /^ok {4}dnssec +the DNS server checks it/m);
     assert.match((await run(bare, world)).out, /^ok {4}ptr +192\.0\.2\.7 is vps\.host\.test, and back/m);
   });
 

@@ -178,6 +178,20 @@ export function queueSuite(open: OpenStore): void {
       await nothingLeft();
     });
 
+    test('gives of some destinations alone, the one that has been due the longest first', async () => {
+      for (const [n, name] of ['one', 'two', 'three', 'four'].entries())
+        await send([`a@${name}.example`], { now: start + n });
+      const wanted = ['four.example', 'nowhere.example', 'two.example', 'three.example'];
+      assert.deepEqual(await claim(start + 9, { only: [] }), []);
+      const first = await claim(start + 9, { only: wanted, except: ['three.example'], limit: 1 });
+      assert.deepEqual(first.map(recipients), [['a@two.example']]);
+      assert.deepEqual(await claim(start + 2, { only: ['four.example'] }), [], 'it is not due');
+      const rest = await claim(start + 9, { only: wanted });
+      assert.deepEqual(rest.map(recipients), [['a@three.example'], ['a@four.example']]);
+      await settleAll([...first, ...rest, ...(await claim(start + 9))]);
+      await nothingLeft();
+    });
+
     test('gives first what has been due the longest', async () => {
       await send(['2@late.example'], { now: start + 10 });
       await send(['1@early.example', '3@late.example'], { now: start + 5 });
@@ -384,6 +398,7 @@ export function queueSuite(open: OpenStore): void {
       await send(many(MAX_OUTGOING));
       const except = many(MAX_EXCEPT);
       await assert.rejects(claim(start, { except: [...except, 'x'] }), RangeError);
+      await assert.rejects(claim(start, { only: [...except, 'x'] }), RangeError);
       await assert.rejects(at.store.queue.nextDue([...except, 'x']), RangeError);
       assert.equal(await at.store.queue.nextDue(except), start);
       const batch = await only(start, { except, rowsPerBatch: MAX_OUTGOING });

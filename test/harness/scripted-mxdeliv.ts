@@ -65,7 +65,8 @@ export async function createScriptedMxdeliv(
     sockets.set(socket, connections++);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
-    if (peer.handshake) void peer.handshake(socket, socket);
+    // Reads, so that it hears when the other side goes.
+    if (peer.handshake) void peer.handshake(socket.resume(), socket);
     else listen.call(server, socket);
   });
   server.on('request', (request, response) => {

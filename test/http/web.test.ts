@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connectImap } from '../harness/imap-client.ts';
 import { startTestRelay } from '../harness/relay.ts';
 import type { TestRelay } from '../harness/relay.ts';
+import { issue } from '../harness/self-signed.ts';
 import { connectSmtp } from '../harness/smtp-client.ts';
 import { ask } from '../harness/web-client.ts';
 
@@ -138,6 +140,27 @@ test('a relay at a bare address hands out links that name it', async () => {
   const { email, dclogin_url } = (await ask(port, 'POST', '/new')).json();
   assert.match(String(email), /^[a-z0-9]{9}@\[192\.0\.2\.7\]$/);
   assert.match(String(dclogin_url), /&v=1&ih=192\.0\.2\.7&sh=192\.0\.2\.7&.*ic=3$/);
+});
+
+test('it does so with a certificate of an authority as well', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'teal-web-'));
+  try {
+    const pair = await issue('192.0.2.7', await issue('authority.test', undefined, { ca: true }));
+    const [cert, key] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
+    await writeFile(cert, pair.cert);
+    await writeFile(key, pair.key);
+    const files = { TEAL_TLS_EXTERNAL_CERT_AND_KEY: `${cert} ${key}` };
+    for (const [domain, has] of [
+      ['192.0.2.7', true],
+      ['chat.test', false],
+    ] as const) {
+      await using relay = await startTestRelay({ ...files, MAIL_DOMAIN: domain });
+      const answer = (await ask(relay.ports.https_port ?? 0, 'POST', '/new')).json();
+      assert.equal(typeof answer['dclogin_url'] === 'string', has, domain);
+    }
+  } finally {
+    await rm(dir, { recursive: true });
+  }
 });
 
 test('a closed relay shows no link, and existing accounts go on', async () => {

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SLOTS } from '../../src/queue/worker.ts';
-import { MAX_FAILING, PER_DESTINATION, createDestinations } from '../../src/queue/destinations.ts';
+import {
+  MAX_ANSWERED,
+  MAX_FAILING,
+  PER_DESTINATION,
+  createDestinations,
+} from '../../src/queue/destinations.ts';
 import { MAX_EXCEPT } from '../../src/store/contract.ts';
 
 test('a destination has so many tries at once and no more', () => {
@@ -42,7 +47,7 @@ test('those that failed share half of the slots', () => {
   assert.equal(destinations.room(), 1);
   destinations.began('b.test');
   assert.deepEqual(destinations.atBound().toSorted(), ['a.test', 'b.test', 'c.test']);
-  assert.equal(destinations.room(), 4, 'all that is left is for others');
+  assert.equal(destinations.room(), 1, 'what is left is for others, but for a quarter');
 });
 
 test('what is remembered has a bound, and fits into one question to the store', () => {
@@ -54,4 +59,29 @@ test('what is remembered has a bound, and fits into one question to the store', 
   for (let n = 0; n < SLOTS / 2; n++) destinations.began(`d${2 * MAX_FAILING - 1 - n}.test`);
   assert.equal(destinations.atBound().length, MAX_FAILING);
   assert.ok(SLOTS + MAX_FAILING <= MAX_EXCEPT);
+  for (let n = 0; n < 2 * MAX_ANSWERED; n++) {
+    destinations.began(`e${n}.test`);
+    destinations.ended(`e${n}.test`, true);
+  }
+  for (let n = 0; n < SLOTS; n++) destinations.began(`f${n}.test`);
+  assert.equal(destinations.only()?.length, MAX_ANSWERED);
+  assert.ok(MAX_ANSWERED <= MAX_EXCEPT);
+});
+
+test('a quarter is for those that answered the last time', () => {
+  const destinations = createDestinations(8);
+  destinations.began('good.test');
+  destinations.ended('good.test', true);
+  for (let n = 0; n < 6; n++) {
+    assert.equal(destinations.only(), undefined);
+    assert.equal(destinations.room(), 6 - n);
+    destinations.began(`new${n}.test`);
+  }
+  assert.deepEqual(destinations.only(), ['good.test']);
+  assert.equal(destinations.room(), 8);
+  destinations.began('good.test');
+  destinations.ended('good.test', false);
+  assert.deepEqual(destinations.only(), [], 'it no longer does');
+  destinations.ended('new0.test', undefined);
+  assert.equal(destinations.only(), undefined);
 });

@@ -230,6 +230,25 @@ describe('the worker of the queue', { timeout: 60_000 }, () => {
     await until(() => hanging() === PER_DESTINATION + 1, 'a place is taken by the next');
   });
 
+  test('however many destinations hang, one that answered before is not held up', async () => {
+    await accept(['carol@good.test']);
+    const { worker, sendings, watch, wake } = start({ slots: 20 });
+    await using _worker = worker;
+    await until(() => sendings.length === 1, 'it is under way');
+    sendings[0]?.answer();
+    await until(() => watch.settled === 1, 'it has answered');
+    for (let n = 0; n < 40; n++) await accept([`user@dead${n}.test`]);
+    wake();
+    await until(() => clock.nextDue !== undefined && sendings.length > 10, 'much is begun');
+    await accept(['dora@good.test']);
+    wake();
+    await until(() => sent(sendings).slice(1).includes('good.test'), 'it passes');
+    assert.equal(sendings.length, 1 + 15 + 1);
+    // As those end, the others have their turn.
+    for (const one of sendings.slice(1)) one.answer(deferred);
+    await until(() => new Set(sent(sendings)).size > 16, 'the next ones');
+  });
+
   test('a destination that answered nothing has one try at a time, until it answers', async () => {
     for (let n = 0; n < 6; n++) await accept([`user${n}@dead.test`]);
     const { worker, sendings, watch } = start();

@@ -1,5 +1,6 @@
 import { summarize } from '../../dns/check.ts';
 import type { Finding, Report } from '../../dns/check.ts';
+import type { Settings } from '../../settings/table.ts';
 import { bad, ok, warn } from './line.ts';
 import type { Line } from './line.ts';
 
@@ -21,6 +22,25 @@ export function judgeOutgoing(tried: readonly Outgoing[]): Line {
     topic,
     `nobody answered (${problems}): many providers keep port 25 closed until they are asked; mail to servers without HTTPS delivery cannot leave`,
   );
+}
+
+/** Whether the DNS server tells that it has checked signatures; `checks` is undefined where it did not answer. */
+export function judgeDnssec(checks: boolean | undefined, dane: Settings['dane']): readonly Line[] {
+  const topic = 'dnssec';
+  if (dane === 'off') return [];
+  if (checks === true) return [ok(topic, 'the DNS server checks it: DANE records of mail servers count')];
+  if (dane === 'enforce')
+    return [
+      warn(
+        topic,
+        checks === false
+          ? 'the DNS server does not check it, so that dane = enforce does nothing: run one that does on this machine'
+          : 'the DNS server does not answer, so that DANE records of mail servers are not known',
+      ),
+    ];
+  return checks === false
+    ? [ok(topic, 'the DNS server does not check it: DANE records of mail servers are not looked at')]
+    : [];
 }
 
 /** Ports of our own name that a connection was tried to. */

@@ -4,6 +4,7 @@ import type { X509Certificate } from 'node:crypto';
 import { second } from '../../clock.ts';
 import type { AddressList } from '../../limits/address-list.ts';
 import type { Lookup } from '../../dns/lookup.ts';
+import type { ValidatingLookup } from '../../dns/validating.ts';
 import type { Outgoing } from './network.ts';
 
 /** Any one question to another machine; all go on at the same time. */
@@ -104,6 +105,17 @@ export async function mailServersOfOthers(lookup: Lookup): Promise<readonly stri
     }),
   );
   return found.flat();
+}
+
+/** A zone that everybody knows and that is signed. */
+const SIGNED = 'org';
+
+/** Whether the resolver says that it has checked signatures (AD); undefined where it does not answer. */
+export function checksDnssec(lookup: ValidatingLookup): Promise<boolean | undefined> {
+  return lookup.ask(SIGNED, 'A', AbortSignal.timeout(PROBE_TIMEOUT)).then(
+    ({ authentic }) => authentic,
+    () => undefined,
+  );
 }
 
 /** Whether a mail server greets: a connection alone may be a transparent proxy of the provider. */

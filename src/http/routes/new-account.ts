@@ -68,9 +68,11 @@ export function newAccountRoutes(app: WebApp, { addresses, newAccounts, site }: 
         if (account.kind !== 'made')
           return reply.code(statusOf[account.kind]).send({ reason: account.reason });
         const { address, password } = account;
-        const own = addresses.certificateIsPublic()
-          ? {}
-          : { dclogin_url: loginLink(addresses, address, password) };
+        // At a bare address Delta Chat finds no servers by itself, whatever the certificate.
+        const own =
+          addresses.isIpv4 || !addresses.certificateIsPublic()
+            ? { dclogin_url: loginLink(addresses, address, password) }
+            : {};
         return reply.code(200).send({ email: address, password, ...own });
       },
     );

@@ -12,6 +12,7 @@ export function createQueue(access: Access, files: BodyFiles): Queue {
   return {
     claim: async (now, wish) => {
       bounded(wish.except);
+      bounded(wish.only ?? []);
       return claimInSlices(access, now, wish);
     },
     body: (message) => openQueuedBody(access, files, message),
@@ -65,7 +66,7 @@ export function outgoingCost({ recipients }: Outgoing): number {
   return recipients.length * ROW_COST;
 }
 
-function bounded(except: readonly string[]): void {
-  if (except.length > MAX_EXCEPT)
-    throw new RangeError(`${except.length} destinations are excepted, ${MAX_EXCEPT} are the most`);
+function bounded(named: readonly string[]): void {
+  if (named.length > MAX_EXCEPT)
+    throw new RangeError(`${named.length} destinations are named, ${MAX_EXCEPT} are the most`);
 }

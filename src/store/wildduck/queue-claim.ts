@@ -84,7 +84,7 @@ export function createQueueClaim(parts: QueueClaimParts) {
 
   const look = async (time: number, wish: ClaimWish, except: readonly string[], limit: number) => {
     const { perDestination, rowsPerBatch, leaseMs } = wish;
-    const seen = await destinations.earliest(time, except, Math.min(limit, AT_ONCE));
+    const seen = await destinations.earliest(time, except, Math.min(limit, AT_ONCE), wish.only);
     const found = await Promise.all(seen.map((known) => find(known, time, perDestination, rowsPerBatch)));
     const messages = seen.length > 0 ? await sift(found) : new Map<string, QueuedMessage>();
     const firstDue = ({ rows: [row] }: Found) => row?.due ?? Infinity;

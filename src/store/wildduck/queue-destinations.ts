@@ -10,11 +10,15 @@ import { isDuplicate } from './duplicate-key.ts';
 export interface QueueDestinations {
   /** Rows of these were written, or put off to this time (the database's). */
   due(destinations: readonly string[], at: number): Promise<void>;
-  /** Those that seem to be due at `until` or before (undefined: at any time), the one that is so the longest first. */
+  /**
+   * Those that seem to be due at `until` or before (undefined: at any time), the one that is so the longest first; of
+   * `only` alone where it is there.
+   */
   earliest(
     until: number | undefined,
     except: readonly string[],
     limit: number,
+    only?: readonly string[],
   ): Promise<readonly QueueDestinationDocument[]>;
   /** Looks which row is due first, and keeps when, unless it was changed meanwhile; undefined: there is none. */
   correct(known: QueueDestinationDocument): Promise<Pick<QueueRowDocument, 'due' | 'message'> | undefined>;
@@ -45,11 +49,13 @@ export function createQueueDestinations({ queue, queueDestinations }: Collection
   return {
     due,
 
-    earliest: (until, except, limit) =>
+    earliest: (until, except, limit, only) =>
       queueDestinations
         .find({
           ...(until === undefined ? {} : { due: { $lte: until } }),
-          ...(except.length === 0 ? {} : { _id: { $nin: [...except] } }),
+          ...(except.length === 0 && only === undefined
+            ? {}
+            : { _id: { $nin: [...except], ...(only === undefined ? {} : { $in: [...only] }) } }),
         })
         .sort({ due: 1, _id: 1 })
         .limit(limit)

@@ -47,7 +47,8 @@ export function createQueue(parts: QueueParts): Queue {
 
   return {
     async claim(now, wish) {
-      checkExcept(wish.except);
+      checkNamed(wish.except);
+      checkNamed(wish.only ?? []);
       const claimed = lastClaim.then(() => claim(now, wish));
       lastClaim = claimed.catch(() => {});
       return claimed;
@@ -101,7 +102,7 @@ export function createQueue(parts: QueueParts): Queue {
     },
 
     async nextDue(except) {
-      checkExcept(except);
+      checkNamed(except);
       for (let looked = 1; ; looked = LOOKED_AT_ONCE) {
         const some = await destinations.earliest(undefined, except, looked);
         const firstRows = await Promise.all(some.map((each) => destinations.correct(each)));
@@ -119,9 +120,9 @@ export function createQueue(parts: QueueParts): Queue {
   };
 }
 
-function checkExcept(except: readonly string[]): void {
-  if (except.length > MAX_EXCEPT)
-    throw new RangeError(`${except.length} destinations are excepted, ${MAX_EXCEPT} are the most`);
+function checkNamed(named: readonly string[]): void {
+  if (named.length > MAX_EXCEPT)
+    throw new RangeError(`${named.length} destinations are named, ${MAX_EXCEPT} are the most`);
 }
 
 /** Of a message or a row; undefined for an id that is none of ours. */

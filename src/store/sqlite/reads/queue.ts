@@ -2,13 +2,15 @@ import type { WaitingDestination, WaitingRow } from '../../contract.ts';
 import type { Database } from '../database.ts';
 import type { BodyPlace } from './messages.ts';
 
-/** Up to `limit` destinations with rows that are due, the one that has been so the longest first. */
+/** Up to `limit` destinations with rows that are due, of `only` where it is there; the one due the longest first. */
 export function dueDestinations(
   database: Database,
   now: number,
   except: readonly string[],
   limit: number,
+  only?: readonly string[],
 ): string[] {
+  if (only !== undefined) return namedDueDestinations(database, now, except, only).slice(0, limit);
   return database
     .all<{ destination: string }>(
       `SELECT destination FROM queue_destination
@@ -17,6 +19,25 @@ export function dueDestinations(
       JSON.stringify(except),
       limit,
     )
+    .map(({ destination }) => destination);
+}
+
+/** By their names, not by time: those that are not asked for may be many, and due for longer. */
+function namedDueDestinations(
+  database: Database,
+  now: number,
+  except: readonly string[],
+  only: readonly string[],
+): string[] {
+  const passed = new Set(except);
+  return database
+    .all<{ destination: string; due: number }>(
+      `SELECT destination, due FROM queue_destination
+       WHERE destination IN (SELECT value FROM json_each(?)) AND due <= ?`,
+      JSON.stringify(only.filter((destination) => !passed.has(destination))),
+      now,
+    )
+    .sort((one, other) => one.due - other.due)
     .map(({ destination }) => destination);
 }
 

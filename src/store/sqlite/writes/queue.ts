@@ -107,7 +107,7 @@ export interface ClaimRowsArguments extends ClaimWish {
 /** One slice of a claim; `more`: there may be others, ask again. */
 export function claimRows(
   { database }: Transaction,
-  { now, limit, perDestination, rowsPerBatch, leaseMs, except, taken }: ClaimRowsArguments,
+  { now, limit, perDestination, rowsPerBatch, leaseMs, except, only, taken }: ClaimRowsArguments,
 ): { batches: QueueBatch[]; more: boolean } {
   const batches: QueueBatch[] = [];
   let rows = 0;
@@ -115,7 +115,7 @@ export function claimRows(
   const room = () => batches.length < limit && rows < MAX_CLAIMED_AT_ONCE;
   // One look for the whole slice: each of them has a row at least, and what is taken makes no destination due.
   const most = Math.min(limit, MAX_CLAIMED_AT_ONCE);
-  for (const destination of dueDestinations(database, now, [...except, ...full], most)) {
+  for (const destination of dueDestinations(database, now, [...except, ...full], most, only)) {
     if (!room()) break;
     for (let left = perDestination - (taken.get(destination) ?? 0); left > 0 && room(); left -= 1) {
       const batch = claimBatch(database, destination, now, rowsPerBatch, now + leaseMs);
