@@ -14,7 +14,7 @@ import { openSqliteSource } from './store/sqlite/move-source.ts';
 import { openSqliteTarget } from './store/sqlite/move-target.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
 import { openSqliteQueueListing } from './store/sqlite/queue-listing.ts';
-import { openSqliteSignUpTokens } from './store/sqlite/sign-up-tokens-beside.ts';
+import { openSqliteSignUpTokens } from './store/sqlite/sign-up-token-list.ts';
 import { openSqliteValues } from './store/sqlite/values.ts';
 import { checkInstalled } from './store/wildduck/installed.ts';
 import type { Settings } from './settings/table.ts';

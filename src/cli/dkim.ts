@@ -5,12 +5,12 @@ import { recordOf, stringsOf } from '../dkim/record.ts';
 import type { DkimRecord } from '../dkim/record.ts';
 import { addressDomain } from '../settings/mail-domain.ts';
 import type { Settings } from '../settings/table.ts';
-import { StoreUnavailable } from '../store/contract.ts';
 import type { Values } from '../store/contract.ts';
 import { openValues } from '../stores.ts';
 import { table } from '../settings/table.ts';
 import { UsageError, exitCodes } from './command.ts';
 import type { Call, ExitCode } from './command.ts';
+import { tellingProblems } from './expected-problem.ts';
 
 /** `teal dkim show`: the records of the keys that sign. Makes the keys where there are none. */
 export function dkimShow(call: Call): Promise<ExitCode> {
@@ -74,9 +74,9 @@ interface KeyPlace {
 }
 
 /** Opens the keys that the settings name, and tells what goes wrong in one line. */
-async function withKeys(call: Call, work: (place: KeyPlace) => Promise<void>): Promise<ExitCode> {
+function withKeys(call: Call, work: (place: KeyPlace) => Promise<void>): Promise<ExitCode> {
   const { settings } = call.loadSettings();
-  try {
+  const open = async () => {
     const domain = signingDomain(settings);
     await using values = await openValues(settings, {
       onFault: (where, error) => call.printError(`${where}: ${error.message}`),
@@ -84,15 +84,8 @@ async function withKeys(call: Call, work: (place: KeyPlace) => Promise<void>): P
     const selectors = { rsa: settings.dkim_selector_rsa, ed25519: settings.dkim_selector_ed25519 };
     await work({ values, domain, selectors });
     return exitCodes.ok;
-  } catch (error) {
-    const isExpected =
-      error instanceof UnusableKey ||
-      error instanceof StoreUnavailable ||
-      (error instanceof Error && 'code' in error);
-    if (!isExpected) throw error;
-    call.printError(`teal: ${error.message}`);
-    return exitCodes.failure;
-  }
+  };
+  return tellingProblems(call, open, UnusableKey);
 }
 
 function signingDomain({ mail_domain: mailDomain }: Settings): string {

@@ -1,20 +1,21 @@
-import { networkInterfaces } from 'node:os';
 import { UnusableKey } from '../dkim/keys.ts';
 import { createAuthority } from '../dns/authority.ts';
 import type { Authority } from '../dns/authority.ts';
 import type { ZoneFacts } from '../dns/records.ts';
 import { second } from '../clock.ts';
+import { listenedAddresses } from '../machine.ts';
 import type { Settings } from '../settings/table.ts';
-import { StoreUnavailable } from '../store/contract.ts';
 import { openValues } from '../stores.ts';
 import { readZoneFacts } from '../zone-facts.ts';
 import { exitCodes } from './command.ts';
 import type { Call, ExitCode } from './command.ts';
+import { tellingProblems } from './expected-problem.ts';
 
 /** What a test puts in the place of the world. */
 export interface DnsWorld {
   /** Where name servers listen. */
   readonly port?: number;
+  /** Of the machine's interfaces. */
   readonly ownAddresses?: readonly string[];
 }
 
@@ -26,6 +27,7 @@ export interface ZoneCall {
   readonly settings: Settings;
   readonly facts: Omit<ZoneFacts, 'addresses'>;
   readonly authority: Authority;
+  /** At which the relay listens. */
   readonly ownAddresses: readonly string[];
 }
 
@@ -40,7 +42,7 @@ export async function withZone(
     call.printError('teal: there is no mail_domain: set it first');
     return exitCodes.failure;
   }
-  try {
+  const look = async () => {
     const facts = await readFacts(call, settings);
     if (facts === undefined) {
       call.print(
@@ -55,17 +57,10 @@ export async function withZone(
       settings,
       facts,
       authority,
-      ownAddresses: world.ownAddresses ?? ownAddresses(),
+      ownAddresses: listenedAddresses(settings, world.ownAddresses),
     });
-  } catch (error) {
-    const isExpected =
-      error instanceof UnusableKey ||
-      error instanceof StoreUnavailable ||
-      (error instanceof Error && 'code' in error);
-    if (!isExpected) throw error;
-    call.printError(`teal: ${error.message}`);
-    return exitCodes.failure;
-  }
+  };
+  return tellingProblems(call, look, UnusableKey);
 }
 
 async function readFacts(call: Call, settings: Settings) {
@@ -77,10 +72,6 @@ async function readFacts(call: Call, settings: Settings) {
 
 export function openAuthority({ dns_servers: servers }: Settings, { port }: DnsWorld): Authority {
   return createAuthority({ servers, timeoutMs: TIMEOUT, ...(port === undefined ? {} : { port }) });
-}
-
-export function ownAddresses(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
 }
 
 /**

@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs';
-import { availableMemory } from 'node:process';
+import { constrainedMemory } from 'node:process';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { machineReadings } from '../accounts/brakes.ts';
+import type { BrakeReadings } from '../accounts/brakes.ts';
 import { createLookup } from '../dns/lookup.ts';
 import type { Lookup } from '../dns/lookup.ts';
 import { createValidatingLookup } from '../dns/validating.ts';
-import { systemClock, systemRandom } from '../machine.ts';
+import { hostOf, systemClock, systemRandom } from '../machine.ts';
 import { kindOfMailDomain } from '../settings/mail-domain.ts';
+import { publicPortKeys } from '../settings/check.ts';
 import type { Settings } from '../settings/table.ts';
 import { placeOf } from '../stores.ts';
 import { exitCodes } from './command.ts';
@@ -36,6 +38,7 @@ import {
 export interface DoctorWorld extends DnsWorld {
   /** Mail servers of others. */
   readonly mailServers?: readonly { readonly host: string; readonly port: number }[];
+  readonly readings?: Pick<BrakeReadings, 'availableMemory' | 'freeDiskSpace'>;
 }
 
 /** `teal doctor`: all questions at the same time, each with an end; nothing is changed. */
@@ -54,7 +57,7 @@ export async function doctor(call: Call, world: DoctorWorld = {}): Promise<ExitC
   const ports = await portFacts(settings);
   const running = isRunning(ports);
   const groups = await Promise.all([
-    machine(settings, ports),
+    machine(settings, ports, world),
     clock(settings),
     outgoing(world, lookup),
     dnssec(settings),
@@ -66,22 +69,12 @@ export async function doctor(call: Call, world: DoctorWorld = {}): Promise<ExitC
   return lines.some(({ state }) => state === 'bad') ? exitCodes.failure : exitCodes.ok;
 }
 
-const PORT_KEYS = [
-  'smtp_port',
-  'submission_port',
-  'submissions_port',
-  'imap_port',
-  'imaps_port',
-  'http_port',
-  'https_port',
-] as const;
-
 async function portFacts(settings: Settings): Promise<readonly PortFact[]> {
   const programs = await listeningPrograms();
-  const host = settings.listen_address ?? (settings.disable_ipv6 ? '0.0.0.0' : '::');
+  const host = hostOf(settings);
   const facts: PortFact[] = [];
   // One after the other: two settings may name the same port.
-  for (const key of PORT_KEYS) {
+  for (const key of publicPortKeys) {
     const port = settings[key];
     if (port !== undefined && port !== 0)
       facts.push({ key, port, holder: await holderOf(host, port, programs) });
@@ -89,14 +82,25 @@ async function portFacts(settings: Settings): Promise<readonly PortFact[]> {
   return facts;
 }
 
-async function machine(settings: Settings, ports: readonly PortFact[]): Promise<readonly Line[]> {
+async function machine(
+  settings: Settings,
+  ports: readonly PortFact[],
+  world: DoctorWorld,
+): Promise<readonly Line[]> {
+  // By the very readings that stop new accounts: others take the page cache of a container for used.
+  const { availableMemory, freeDiskSpace } = world.readings ?? machineReadings(settings.data_dir);
+  const allowed = constrainedMemory();
   const teal = ports.flatMap(({ holder }) =>
     holder.kind === 'taken' && holder.program?.isTeal === true ? [holder.program.pid] : [],
   )[0];
   const limit = await fileLimit(teal ?? 'self');
   return [
-    judgeDisk(attempt(machineReadings(settings.data_dir).freeDiskSpace), settings.min_free_disk_space),
-    judgeMemory(availableMemory(), totalmem(), settings.min_available_memory),
+    judgeDisk(attempt(freeDiskSpace), settings.min_free_disk_space),
+    judgeMemory(
+      attempt(availableMemory),
+      allowed > 0 ? Math.min(allowed, totalmem()) : totalmem(),
+      settings.min_available_memory,
+    ),
     judgeFiles({ limit, of: teal === undefined ? 'this shell' : 'Teal' }, settings),
   ];
 }
@@ -134,7 +138,7 @@ async function reach(settings: Settings, domain: string, lookup: Lookup): Promis
       : (await Promise.all((['A', 'AAAA'] as const).map((type) => lookup.ask(domain, type).catch(() => []))))
           .flat()
           .flatMap((record) => ('address' in record ? [record.address] : []));
-  const ports = PORT_KEYS.flatMap((key) => settings[key] ?? []).filter((port) => port !== 0);
+  const ports = publicPortKeys.flatMap((key) => settings[key] ?? []).filter((port) => port !== 0);
   const tried = found.slice(0, MAX_ADDRESSES).flatMap((address) =>
     ports.map(async (port) => ({
       address,

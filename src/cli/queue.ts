@@ -1,19 +1,19 @@
 import { day, hour, minute } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { systemClock } from '../machine.ts';
-import { StoreUnavailable } from '../store/contract.ts';
 import type { Queue, WaitingDestination, WaitingRow } from '../store/contract.ts';
 import { openQueueListing } from '../stores.ts';
 import { exitCodes } from './command.ts';
 import type { Call, ExitCode } from './command.ts';
+import { tellingProblems } from './expected-problem.ts';
 
 /** Lines of one listing; what is beyond is told to be there. */
 export const MAX_LISTED = 1000;
 
 /** `teal queue [DESTINATION]`: what waits for other relays. Reads the store; a relay may be running on it. */
-export async function queue(call: Call): Promise<ExitCode> {
+export function queue(call: Call): Promise<ExitCode> {
   const { settings } = call.loadSettings();
-  try {
+  return tellingProblems(call, async () => {
     await using listing = await openQueueListing(settings, {
       clock: systemClock,
       onFault: (where, error) => call.printError(`${where}: ${error.message}`),
@@ -25,14 +25,7 @@ export async function queue(call: Call): Promise<ExitCode> {
         : await rowLines(listing, destination.toLowerCase(), systemClock);
     for (const line of lines) call.print(line);
     return exitCodes.ok;
-  } catch (error) {
-    // A store that is not there, not answering, or of another version: the operator's to mend, in one line.
-    const isExpected =
-      error instanceof StoreUnavailable || (error instanceof Error && error.constructor === Error);
-    if (!isExpected) throw error;
-    call.printError(`teal: ${error.message}`);
-    return exitCodes.failure;
-  }
+  });
 }
 
 async function destinationLines(listing: Pick<Queue, 'destinations'>, clock: Clock): Promise<string[]> {

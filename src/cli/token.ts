@@ -6,12 +6,13 @@ import { newAccountUrl, originAt } from '../http/addresses.ts';
 import { systemClock, systemRandom } from '../machine.ts';
 import { kindOfMailDomain } from '../settings/mail-domain.ts';
 import type { Settings } from '../settings/table.ts';
-import { MAX_SIGN_UP_NOTE, MAX_SIGN_UP_TOKENS, StoreUnavailable, tokenRefusal } from '../store/contract.ts';
+import { MAX_SIGN_UP_NOTE, MAX_SIGN_UP_TOKENS, tokenRefusal } from '../store/contract.ts';
 import type { SignUpToken, SignUpTokens } from '../store/contract.ts';
 import { openSignUpTokens } from '../stores.ts';
 import { certificateSource } from '../tls/source.ts';
 import { UsageError, exitCodes } from './command.ts';
 import type { Call, ExitCode } from './command.ts';
+import { tellingProblems } from './expected-problem.ts';
 import { terminalQr } from './terminal-qr.ts';
 
 /** Accounts of one token, and how long it may last: what is more is a slip of the hand. */
@@ -170,22 +171,15 @@ function noteOf({ flags }: Call): string {
 }
 
 /** Opens the tokens of the store that the settings name; a relay may be running on it. */
-async function withTokens(
+function withTokens(
   call: Call,
   work: (tokens: TokenList, settings: Settings) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const { settings } = call.loadSettings();
-  try {
+  return tellingProblems(call, async () => {
     await using tokens = await openSignUpTokens(settings, {
       onFault: (where, error) => call.printError(`${where}: ${error.message}`),
     });
     return await work(tokens, settings);
-  } catch (error) {
-    // A store that is not answering, or of another version: the operator's to mend, in one line.
-    const isExpected =
-      error instanceof StoreUnavailable || (error instanceof Error && error.constructor === Error);
-    if (!isExpected) throw error;
-    call.printError(`teal: ${error.message}`);
-    return exitCodes.failure;
-  }
+  });
 }

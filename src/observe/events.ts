@@ -155,6 +155,11 @@ export function createEvents(log: Log, { add, time }: Meter = noMeter) {
       log.info({ event: 'mail-failed', destination, recipients, status, reason });
       add('teal_queue_recipients_failed_total', {}, recipients);
     },
+    /** A try was broken off: another process had its recipients by then, for this one, or the store, was away too long. */
+    mailClaimLost: (destination: string, recipients: number) => {
+      log.warn({ event: 'mail-claim-lost', destination, recipients });
+      add('teal_queue_claims_lost_total');
+    },
     /** The sender hears of `recipients` that were not reached: `here` in a mailbox of ours, or `elsewhere`. */
     bounceSent: (sender: 'here' | 'elsewhere', recipients: number) => {
       log.info({ event: 'bounce-sent', sender, recipients });

@@ -89,6 +89,10 @@ export const metricTable = {
     'Recipients elsewhere who were given up: refused for good, or maximal_queue_lifetime is over',
     {},
   ),
+  teal_queue_claims_lost_total: counter(
+    'Tries that were broken off because another process had taken over',
+    {},
+  ),
   teal_queue_delivery_seconds: {
     type: 'histogram',
     help: 'From taking a message to its delivery elsewhere, each transaction once',

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { once } from 'node:events';
 import { connect as connectTls } from 'node:tls';
-import { hour, second } from '../clock.ts';
+import { hour, minute, second } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import type { Resolver } from '../dns/resolver.ts';
 import type { Events } from '../observe/events.ts';
@@ -40,14 +40,16 @@ export interface MtaSts {
 }
 
 /** RFC 8461 3.3 lets us bound both; policies have a few hundred bytes. */
-const MAX_POLICY = 64 * 1024;
-const FETCH_TIME = 30 * second;
+export const MAX_POLICY = 64 * 1024;
+export const FETCH_TIME = 30 * second;
 /** RFC 8461 3.2: a year at most. */
-const MAX_AGE = 31_557_600;
+export const MAX_AGE = 31_557_600;
 /** Where there is none, or it cannot be had, it is looked for again after this. */
 const LOOK_AGAIN = hour;
 /** A policy that is known is fetched anew this often (RFC 8461 5.1 advises once a day). */
 const REFRESH = 24 * hour;
+/** At a mismatch it may have changed meanwhile (RFC 8461 5.1); it is not asked for more often than this. */
+const MISMATCH_REFRESH = 5 * minute;
 /** Destinations remembered, and fetches at once. */
 const MAX_KNOWN = 10_000;
 const MAX_FETCHES = 16;
@@ -57,6 +59,7 @@ interface Known {
   /** When it no longer counts, and when it is to be fetched anew. */
   readonly until: number;
   readonly refreshAt: number;
+  readonly askedAt: number;
 }
 
 export function createMtaSts({ mode, resolver, dial, tlsFor, clock, events }: MtaStsParts): MtaSts {
@@ -74,13 +77,14 @@ export function createMtaSts({ mode, resolver, dial, tlsFor, clock, events }: Mt
         const before = known.get(domain);
         // RFC 8461 3.3: what was fetched counts for its whole life, also when it cannot be fetched again.
         if (!policy && before?.policy && now < before.until)
-          return void known.set(domain, { ...before, refreshAt: now + LOOK_AGAIN });
+          return void known.set(domain, { ...before, refreshAt: now + LOOK_AGAIN, askedAt: now });
         const life = policy ? policy.maxAge * second : LOOK_AGAIN;
         known.delete(domain);
         known.set(domain, {
           policy,
           until: now + life,
           refreshAt: now + Math.min(life, policy ? REFRESH : LOOK_AGAIN),
+          askedAt: now,
         });
         const [oldest] = known.keys();
         if (known.size > MAX_KNOWN && oldest !== undefined) known.delete(oldest);
@@ -100,6 +104,9 @@ export function createMtaSts({ mode, resolver, dial, tlsFor, clock, events }: Mt
       await once(socket, 'secureConnect', { signal: time.signal });
       const sent = request({
         host,
+        port: 443,
+        // So that it is not in the Host field.
+        defaultPort: 443,
         path: '/.well-known/mta-sts.txt',
         signal: time.signal,
         createConnection: () => socket,
@@ -128,10 +135,12 @@ export function createMtaSts({ mode, resolver, dial, tlsFor, clock, events }: Mt
       const now = clock.now();
       const found = known.get(destination);
       if (!found || now >= found.refreshAt) refresh(destination, closing);
-      const policy = found && now < found.until ? found.policy : undefined;
-      if (!policy || policy.mode === 'none') return hosts;
+      if (!found?.policy || now >= found.until) return hosts;
+      const { policy, askedAt } = found;
+      if (policy.mode === 'none') return hosts;
       const allowed = hosts.filter((host) => matchesPolicy(policy, host));
       if (allowed.length === hosts.length) return hosts;
+      if (now >= askedAt + MISMATCH_REFRESH) refresh(destination, closing);
       events.mtaStsMismatch(
         destination,
         hosts.filter((host) => !allowed.includes(host)),

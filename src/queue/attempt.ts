@@ -5,6 +5,7 @@ import type { Events } from '../observe/events.ts';
 import type { RecipientOutcome, SendOut } from '../outbound/consignment.ts';
 import { StoreUnavailable } from '../store/contract.ts';
 import type { Queue, QueueBatch, RowOutcome } from '../store/contract.ts';
+import type { Lease } from './leases.ts';
 import type { Loader } from './loaded.ts';
 import { judgeOutcomes } from './outcome.ts';
 import type { Judged } from './outcome.ts';
@@ -18,20 +19,25 @@ export interface AttemptParts {
   readonly lifetime: number;
   readonly clock: Clock;
   readonly random: Random;
-  readonly events: Pick<Events, 'mailDelivered' | 'mailDeferred' | 'mailFailed' | 'fault'>;
+  readonly events: Pick<Events, 'mailDelivered' | 'mailDeferred' | 'mailFailed' | 'mailClaimLost' | 'fault'>;
   readonly report: (error: unknown) => void;
   /** Aborted when the relay is being stopped. */
   readonly closing: AbortSignal;
 }
 
 /**
- * One try: a batch from its claim to its settlement. Resolves with whether the destination answered; undefined where it
- * was not asked. Never rejects but for a fault of ours.
+ * One try: a batch from its claim to its settlement, or until its claim is lost: then all that follows is the other's.
+ * Resolves with whether the destination answered; undefined where it was not asked. Never rejects but for a fault of ours.
  */
-export type Attempt = (batch: QueueBatch, signal: AbortSignal) => Promise<boolean | undefined>;
+export type Attempt = (batch: QueueBatch, lease: Lease, signal: AbortSignal) => Promise<boolean | undefined>;
 
-/** How long the store is asked again to keep what came of a try: within the lease (worker.ts), else it is done twice. */
-export const SETTLE_TIME = 3 * minute;
+/**
+ * How long the store is asked again to keep what came of a try, which is done twice otherwise: nothing else could be sent
+ * meanwhile.
+ */
+export const SETTLE_TIME = 15 * minute;
+/** The same of a bounce: shorter, for it may be refused where the rest goes on (WildDuck without Redis). */
+export const BOUNCE_TIME = 3 * minute;
 const SHORT_WAIT = second;
 const LONGEST_WAIT = 8 * second;
 
@@ -39,8 +45,8 @@ export function createAttempt(parts: AttemptParts): Attempt {
   const { queue, loader, send, bounce, lifetime, clock, random, events, report, closing } = parts;
 
   /** A store that fails is asked again for a while: without settlement the message would be sent once more. */
-  const insist = async (act: () => Promise<void>): Promise<boolean> => {
-    const end = clock.now() + SETTLE_TIME;
+  const insist = async (ms: number, act: () => Promise<void>): Promise<boolean> => {
+    const end = clock.now() + ms;
     for (let wait = SHORT_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
       try {
         await act();
@@ -68,6 +74,7 @@ export function createAttempt(parts: AttemptParts): Attempt {
   /** Everything that follows from the outcomes, in this order: bounce, settlement, log. */
   const settle = async (
     batch: QueueBatch,
+    lease: Lease,
     outcomes: readonly RecipientOutcome[],
     { header, giveUpAfter }: { header: Buffer; giveUpAfter: number },
   ) => {
@@ -78,17 +85,30 @@ export function createAttempt(parts: AttemptParts): Attempt {
       chance: random(1).readUInt8() / 256,
       stopped: closing.aborted,
     });
-    const kept = await tellSender(batch, judged, header);
+    if (lease.lost) return breakOff(batch);
+    const kept = await tellSender(batch, lease, judged, header);
+    if (lease.lost) return breakOff(batch);
     const rows = kept ? judged.rows : putOff(batch, judged, now);
-    if (await insist(() => queue.settle(batch, rows))) tell(batch, judged, now);
+    // From here on a loss is no matter: a settlement is fenced, and may have been made in part before.
+    if (await insist(SETTLE_TIME, () => queue.settle(batch, rows))) tell(batch, judged, now);
   };
 
-  const tellSender = async (batch: QueueBatch, { bounced }: Judged, header: Buffer): Promise<boolean> => {
+  const breakOff = ({ destination, rows }: QueueBatch) => events.mailClaimLost(destination, rows.length);
+
+  const tellSender = async (
+    batch: QueueBatch,
+    lease: Lease,
+    { bounced }: Judged,
+    header: Buffer,
+  ): Promise<boolean> => {
     const { sender, queuedAt: acceptedAt } = batch;
     // RFC 5321 4.5.5: a bounce is never bounced.
     if (bounced.length === 0 || sender === '') return true;
     const recipients = bounced.map(({ recipient }) => recipient);
-    return insist(() => bounce({ sender, header, acceptedAt, recipients }));
+    return insist(BOUNCE_TIME, async () => {
+      // Unlike settlement it knows no fence.
+      if (await lease.holds()) await bounce({ sender, header, acceptedAt, recipients });
+    });
   };
 
   const tell = ({ destination, queuedAt }: QueueBatch, judged: Judged, now: number) => {
@@ -115,7 +135,7 @@ export function createAttempt(parts: AttemptParts): Attempt {
     }
   };
 
-  return async (batch, signal) => {
+  return async (batch, lease, signal) => {
     const loaded = await loader.load(batch, signal).catch((error: unknown) => {
       report(error);
       return 'unreadable' as const;
@@ -124,13 +144,22 @@ export function createAttempt(parts: AttemptParts): Attempt {
     if (typeof loaded === 'string') {
       // It is for the operator to mend, and nobody was asked: the rows are due again as ever, and none is given up.
       const outcomes = batch.rows.map(() => deferred(OURS[loaded]));
-      await settle(batch, outcomes, { header: NO_HEADER, giveUpAfter: Infinity });
+      await settle(batch, lease, outcomes, { header: NO_HEADER, giveUpAfter: Infinity });
       return undefined;
     }
     using held = loaded;
+    // The claim or the bytes may have taken long to come.
+    const isOurs = await lease.holds().catch((error: unknown) => {
+      report(error);
+      return false;
+    });
+    if (!isOurs) {
+      if (lease.lost) breakOff(batch);
+      return undefined;
+    }
     const outcomes = await outcomesOf(batch, held.message, signal);
-    await settle(batch, outcomes, { header: held.header, giveUpAfter: lifetime });
-    return closing.aborted ? undefined : outcomes.some(isAnswer);
+    await settle(batch, lease, outcomes, { header: held.header, giveUpAfter: lifetime });
+    return closing.aborted || lease.lost ? undefined : outcomes.some(isAnswer);
   };
 }
 

@@ -7,8 +7,9 @@ import type { Events } from '../observe/events.ts';
 import type { SendOut } from '../outbound/consignment.ts';
 import { StoreUnavailable } from '../store/contract.ts';
 import type { Queue, QueueBatch, Store } from '../store/contract.ts';
-import { createAttempt, SETTLE_TIME } from './attempt.ts';
+import { createAttempt } from './attempt.ts';
 import { createDestinations } from './destinations.ts';
+import { createLeases, LEASE, LONGEST_RENEWAL_WAIT, RENEW_EVERY } from './leases.ts';
 import { createLoader } from './loaded.ts';
 
 export interface QueueParts {
@@ -30,7 +31,7 @@ export interface QueueParts {
   readonly memory: number;
   readonly events: Pick<
     Events,
-    'mailDelivered' | 'mailDeferred' | 'mailFailed' | 'storeUnavailable' | 'fault'
+    'mailDelivered' | 'mailDeferred' | 'mailFailed' | 'mailClaimLost' | 'storeUnavailable' | 'fault'
   >;
   /** Tries at once over all destinations; SLOTS unless said. */
   readonly slots?: number;
@@ -42,8 +43,11 @@ export const SLOTS = 256;
 export const ROWS_PER_BATCH = 100;
 /** After this a try is cut off, whatever it is at: RFC 5321 4.5.3.2.6 gives the end of DATA ten minutes alone. */
 export const ATTEMPT_TIME = 15 * minute;
-/** A claim outlives its try and what follows it, bounce and settlement, each of which may have to wait for the store. */
-export const LEASE = ATTEMPT_TIME + 2 * SETTLE_TIME + 2 * minute;
+/**
+ * After the store was away for so long that leases may have ended, nothing is claimed for a while: so everybody who still
+ * lives renews what it has, or settles it, before another takes it for dead.
+ */
+export const OTHERS_FIRST = 2 * LONGEST_RENEWAL_WAIT;
 /** Batches fetched at once. */
 const MAX_CLAIMED_AT_ONCE = 32;
 
@@ -72,14 +76,34 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
     closing: closing.signal,
   });
 
+  /** When the store has answered last, and whether it has failed since. */
+  let answered = clock.now();
+  let failed = false;
+  let othersUntil = 0;
+
   /** Starts what can be started; answers with how long nothing more is to be done unless something happens. */
   const look = async (): Promise<number> => {
     while (!work.ended) {
       const free = slots - tries.size;
       // The end of a try looks again.
       if (free <= 0) return LONGEST_WAIT;
-      const batches = await claim(free);
-      for (const batch of batches) start(batch);
+      if (failed && clock.now() - answered >= LEASE - RENEW_EVERY) {
+        await queue.nextDue([]);
+        failed = false;
+        othersUntil = clock.now() + OTHERS_FIRST;
+      }
+      if (clock.now() < othersUntil) return othersUntil - clock.now();
+      // Else we would claim what we have under way ourselves.
+      const renewing = leases.renewIfOver();
+      if (renewing !== undefined) {
+        await renewing;
+        continue;
+      }
+      const since = clock.now();
+      const batches = await claim(free, since);
+      for (const batch of batches) start(batch, since);
+      answered = clock.now();
+      failed = false;
       if (batches.length > 0) continue;
       const wait = ((await queue.nextDue(destinations.atBound())) ?? Infinity) - clock.now();
       return wait > 0 ? wait : SHORT_WAIT;
@@ -87,8 +111,8 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
     return LONGEST_WAIT;
   };
 
-  const claim = (free: number): ReturnType<Queue['claim']> =>
-    queue.claim(clock.now(), {
+  const claim = (free: number, now: number): ReturnType<Queue['claim']> =>
+    queue.claim(now, {
       limit: Math.min(free, MAX_CLAIMED_AT_ONCE, destinations.room()),
       perDestination: destinations.leastRoom(),
       rowsPerBatch: ROWS_PER_BATCH,
@@ -97,22 +121,33 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
       only: destinations.only(),
     });
 
-  const work = createDueWork({ clock, look, report });
+  const work = createDueWork({
+    clock,
+    look,
+    report: (error) => {
+      failed = true;
+      report(error);
+    },
+  });
 
-  const start = (batch: QueueBatch) => {
+  const leases = createLeases({ queue, clock, report, track: (some) => work.track(some) });
+
+  const start = (batch: QueueBatch, since: number) => {
     const cut = new AbortController();
+    const lease = leases.take(batch, since, () => cut.abort('its claim was lost'));
     tries.add(cut);
     destinations.began(batch.destination);
     if (work.ended) cut.abort('shutting down');
     const timeout = clock.after(ATTEMPT_TIME, () => cut.abort('time-out'));
     const over = (reached: boolean | undefined) => {
       timeout[Symbol.dispose]();
+      lease[Symbol.dispose]();
       tries.delete(cut);
       destinations.ended(batch.destination, reached);
       work.wake();
     };
     work.track(
-      attempt(batch, cut.signal).then(over, (error: unknown) => {
+      attempt(batch, lease, cut.signal).then(over, (error: unknown) => {
         report(error);
         over(undefined);
       }),
@@ -126,6 +161,7 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
     /** Claims nothing more, cuts off what is under way (to be tried again) and resolves when all is settled. */
     async [Symbol.asyncDispose]() {
       work.end();
+      leases.end();
       closing.abort();
       stopListening();
       for (const cut of tries) cut.abort('shutting down');

@@ -49,7 +49,8 @@ export function checkTogether(
   return { problems, notes };
 }
 
-const portKeys = [
+/** Ports that the world comes to. */
+export const publicPortKeys = [
   'smtp_port',
   'submission_port',
   'submissions_port',
@@ -57,6 +58,6 @@ const portKeys = [
   'imaps_port',
   'http_port',
   'https_port',
-  'health_port',
-  'metrics_port',
 ] as const satisfies readonly (keyof Settings)[];
+
+const portKeys = [...publicPortKeys, 'health_port', 'metrics_port'] as const;

@@ -387,8 +387,14 @@ export type QueuedId = string & { readonly [queued]: true };
 
 /**
  * Mail on its way to other relays: one row for each recipient. The bytes of a message stay until its last row and its
- * last copy in a mailbox are gone. Who claims a row has it for the length of the lease; a process that dies gives it back
- * by that.
+ * last copy in a mailbox are gone.
+ *
+ * Who claims a row has it for the length of the lease, and longer by `renew`: whoever lives says so all along, and what a
+ * dead process had is anybody's soon (at the next start, where one process has the store for itself). A claim whose lease
+ * is over is still good as long as nobody else has claimed the row: who was away for a while goes on. It is lost when
+ * somebody has: then the row and all that follows from its try are the other's. Whoever had it before breaks off, and
+ * neither bounces nor settles; what it had brought away already arrives twice. So there is at most one duplicate for each
+ * process that died, stood still or was cut off for longer than a lease.
  */
 export interface Queue {
   /**
@@ -398,6 +404,12 @@ export interface Queue {
    * first.
    */
   claim(now: number, wish: ClaimWish): Promise<readonly QueueBatch[]>;
+  /**
+   * Keeps claims for `leaseMs` from `now` on; makes none shorter. Answers with those of `batches` that are lost: of which a
+   * row is no longer theirs, having been claimed anew or settled. What else such a batch has comes due with its lease.
+   * All that are under way in one call, as many as they may be. Where it rejects some may have been renewed.
+   */
+  renew(now: number, batches: readonly QueueBatch[], leaseMs: number): Promise<readonly QueueBatch[]>;
   /** The bytes of a queued message; undefined where its last row is gone. */
   body(message: QueuedId): Promise<Body | undefined>;
   /** Keeps what was signed with, so that later tries need no signing; nothing where the message is gone. */
@@ -439,7 +451,7 @@ export interface QueueBatch {
   readonly signature: KeptSignature | undefined;
   /** At least one. */
   readonly rows: readonly QueueRow[];
-  /** Counts up with every claim of a row: `settle` with an old one does nothing. */
+  /** Counts up with every claim of a row: `settle` and `renew` with an old one do nothing. */
   readonly fence: number;
 }
 

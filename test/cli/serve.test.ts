@@ -5,15 +5,11 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { anyMailPorts } from '../harness/relay.ts';
 import { TealProcess } from '../harness/teal-process.ts';
 
 const anyPort = {
-  TEAL_LISTEN_ADDRESS: '127.0.0.1',
-  TEAL_SMTP_PORT: '0',
-  TEAL_SUBMISSION_PORT: '0',
-  TEAL_SUBMISSIONS_PORT: '0',
-  TEAL_IMAP_PORT: '0',
-  TEAL_IMAPS_PORT: '0',
+  ...anyMailPorts,
   TEAL_DNS_SERVERS: '127.0.0.1:9',
   TEAL_NOTIFIER_URL: 'http://127.0.0.1:9/',
 };

@@ -237,6 +237,81 @@ export function queueSuite(open: OpenStore): void {
       await nothingLeft();
     });
 
+    test('renews claims, all in one call: they end later, and never sooner', async () => {
+      await send(['a@one.example', 'b@one.example', 'c@two.example']);
+      // Two of them have one message and one destination.
+      const [left, ...renewed] = await claim(start, { rowsPerBatch: 1 });
+      assert.ok(left);
+      assert.equal(renewed.length, 2);
+      assert.deepEqual(await at.store.queue.renew(start + lease / 2, renewed, lease), []);
+      const again = await only(start + lease);
+      assert.deepEqual(recipients(again), recipients(left), 'the one that was not renewed');
+      await settle(again);
+      assert.deepEqual(await at.store.queue.renew(start + lease / 2, renewed, 1), []);
+      assert.equal(await at.store.queue.nextDue([]), start + 1.5 * lease);
+      assert.deepEqual(await claim(start + 1.5 * lease - 1), []);
+      const late = await claim(start + 1.5 * lease);
+      assert.equal(late.length, 2);
+      assert.deepEqual(await at.store.queue.renew(start, [], lease), []);
+      await settleAll(late);
+      await nothingLeft();
+    });
+
+    test('renews a claim whose lease is over unless somebody else has the rows: then it is lost', async () => {
+      await send(['a@lost.example', 'b@lost.example', 'c@kept.example']);
+      const mine = await claim(start);
+      const lost = mine.find(({ destination }) => destination === 'lost.example')!;
+      const kept = mine.find(({ destination }) => destination === 'kept.example')!;
+      const renew = (now: number, ...batches: QueueBatch[]) => at.store.queue.renew(now, batches, lease);
+      assert.deepEqual(await renew(start + 2 * lease, ...mine), []);
+      assert.deepEqual(await claim(start + 3 * lease - 1), [], 'it holds again');
+      const other = await only(start + 3 * lease, { except: ['kept.example'] });
+      assert.deepEqual(await renew(start + 5 * lease, lost, kept), [lost]);
+      assert.equal(
+        await at.store.queue.nextDue([]),
+        start + 4 * lease,
+        'the other’s lease is as long as it was',
+      );
+      assert.deepEqual(await renew(start + 3 * lease, kept, other, lost), [lost]);
+      await settle(lost);
+      await settle(other, { kind: 'retry', at: start + hour, reason: '' });
+      assert.deepEqual(
+        await renew(start + 3 * lease, other, lost),
+        [other, lost],
+        'what is settled is held no more',
+      );
+      await settle(kept);
+      const last = await only(start + hour);
+      await settle(last);
+      assert.deepEqual(await renew(start + hour, kept, last), [kept, last]);
+      await nothingLeft();
+    });
+
+    test('a claim of which another has a part is lost', async () => {
+      await send(['a@part.example', 'b@part.example']);
+      const mine = await only(start);
+      const other = await only(start + lease, { rowsPerBatch: 1, limit: 1 });
+      assert.deepEqual(await at.store.queue.renew(start + lease, [mine], lease), [mine]);
+      const rest = await only(start + 2 * lease, { except: [], limit: 1 });
+      assert.ok(rest.rows.length > 0);
+      await settleAll([other, rest, ...(await claim(start + 3 * lease))]);
+      await nothingLeft();
+    });
+
+    test('renews as many as may be under way, and finds those that are lost among them', async () => {
+      const many = (lot: number) => Array.from({ length: MAX_OUTGOING }, (_, n) => `${n}@lot${lot}.example`);
+      for (const lot of [1, 2, 3]) await send(many(lot));
+      const batches = await claim(start);
+      assert.equal(batches.length, 30);
+      const settled = [batches[0]!, batches[17]!, batches[29]!];
+      await settleAll(settled);
+      assert.deepEqual(await at.store.queue.renew(start + 1, batches, 2 * lease), settled);
+      assert.deepEqual(await claim(start + 2 * lease), []);
+      assert.equal(await at.store.queue.nextDue([]), start + 1 + 2 * lease);
+      await settleAll(batches);
+      await nothingLeft();
+    });
+
     test('settles each row by itself: done goes, retry is due at its time with one attempt more', async () => {
       await send(['a@each.example', 'b@each.example', 'c@each.example']);
       const first = await only(start);

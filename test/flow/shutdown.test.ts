@@ -7,7 +7,7 @@ import { createDnsServer } from '../harness/dns-server.ts';
 import { onEachStore } from '../harness/each-store.ts';
 import { mail } from '../harness/encrypted-mail.ts';
 import { connectImap } from '../harness/imap-client.ts';
-import { openTestCluster, testDomain } from '../harness/relay.ts';
+import { anyMailPorts, openTestCluster, testDomain } from '../harness/relay.ts';
 import { makeDkimKey, signMessage } from '../harness/signed-mail.ts';
 import { connectSmtp } from '../harness/smtp-client.ts';
 import type { SmtpClient } from '../harness/smtp-client.ts';
@@ -35,12 +35,7 @@ onEachStore('SIGTERM under load', false, (store) => {
     const env = {
       MAIL_DOMAIN: testDomain,
       TEAL_DATA_DIR: join(dir, 'data'),
-      TEAL_LISTEN_ADDRESS: '127.0.0.1',
-      TEAL_SMTP_PORT: '0',
-      TEAL_SUBMISSION_PORT: '0',
-      TEAL_SUBMISSIONS_PORT: '0',
-      TEAL_IMAP_PORT: '0',
-      TEAL_IMAPS_PORT: '0',
+      ...anyMailPorts,
       TEAL_DNS_SERVERS: dns.address,
       TEAL_NOTIFIER_URL: 'http://127.0.0.1:9/notify',
       TEAL_MAX_LOAD_1M: '100000',

@@ -23,6 +23,16 @@ export interface TestRelay extends Relay {
 
 export const testDomain = '_relay.test';
 
+/** On loopback, mail at ports that the system picks. */
+export const anyMailPorts = {
+  TEAL_LISTEN_ADDRESS: '127.0.0.1',
+  TEAL_SMTP_PORT: '0',
+  TEAL_SUBMISSION_PORT: '0',
+  TEAL_SUBMISSIONS_PORT: '0',
+  TEAL_IMAP_PORT: '0',
+  TEAL_IMAPS_PORT: '0',
+} as const;
+
 /** Settings for a relay on loopback, with `env` (TEAL_…) on top. */
 export function testSettings(dir: string, env: Record<string, string> = {}): Settings {
   return loadSettings({
@@ -31,12 +41,7 @@ export function testSettings(dir: string, env: Record<string, string> = {}): Set
     env: {
       MAIL_DOMAIN: testDomain,
       TEAL_DATA_DIR: join(dir, 'data'),
-      TEAL_LISTEN_ADDRESS: '127.0.0.1',
-      TEAL_SMTP_PORT: '0',
-      TEAL_SUBMISSION_PORT: '0',
-      TEAL_SUBMISSIONS_PORT: '0',
-      TEAL_IMAP_PORT: '0',
-      TEAL_IMAPS_PORT: '0',
+      ...anyMailPorts,
       TEAL_HTTP_PORT: '0',
       TEAL_HTTPS_PORT: '0',
       // Port 9 answers nobody: no test reaches the world's DNS, authorities or notifier by mistake.

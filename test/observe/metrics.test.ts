@@ -79,6 +79,7 @@ const samples: { readonly [E in keyof Events]: readonly [Parameters<Events[E]>, 
     { teal_queue_recipients_deferred_total: 5 },
   ],
   mailFailed: [['other.test', 6, '5.0.0', 'no'], { teal_queue_recipients_failed_total: 6 }],
+  mailClaimLost: [['other.test', 6], { teal_queue_claims_lost_total: 1 }],
   bounceSent: [
     ['elsewhere', 3],
     { 'teal_bounces_sent_total{sender="elsewhere"}': 1, teal_queue_recipients_added_total: 1 },

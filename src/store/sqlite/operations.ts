@@ -16,7 +16,7 @@ import {
   subscribeMailbox,
   sweepRemoved,
 } from './writes/mailboxes.ts';
-import { claimRows, freeClaims, keepSignature, settleRows } from './writes/queue.ts';
+import { claimRows, freeClaims, keepSignature, renewRows, settleRows } from './writes/queue.ts';
 import { addToken, claimJobs, settleJob } from './writes/push-jobs.ts';
 import { addSignUpToken, removeSignUpToken, signUp } from './writes/sign-up-tokens.ts';
 import { ping, removeValueIf, setValue, setValueIf, setValueOnce } from './writes/values.ts';
@@ -50,6 +50,7 @@ export const writes = {
   claimRows,
   freeClaims,
   keepSignature,
+  renewRows,
   settleRows,
   setValue,
   setValueOnce,

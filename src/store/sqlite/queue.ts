@@ -1,9 +1,11 @@
+import { sliceByRows } from '../batch-slices.ts';
 import { MAX_EXCEPT, MAX_OUTGOING, MAX_SIGNATURE, StoreUnavailable } from '../contract.ts';
 import type { ClaimWish, Outgoing, Queue, QueueBatch } from '../contract.ts';
 import type { Access } from './access.ts';
 import { openQueuedBody } from './bodies.ts';
 import type { BodyFiles } from './body-files.ts';
 import { nextQueueDue } from './reads/queue.ts';
+import { MAX_CLAIMED_AT_ONCE } from './writes/queue.ts';
 
 /** What a row counts as in a posted call, in bytes: two addresses, or a reason. */
 const ROW_COST = 256;
@@ -15,6 +17,7 @@ export function createQueue(access: Access, files: BodyFiles): Queue {
       bounded(wish.only ?? []);
       return claimInSlices(access, now, wish);
     },
+    renew: (now, batches, leaseMs) => renewInSlices(access, batches, now + leaseMs),
     body: (message) => openQueuedBody(access, files, message),
     keepSignature: async (message, signature) => {
       if (signature.fields.length > MAX_SIGNATURE)
@@ -57,6 +60,28 @@ async function claimInSlices(access: Access, now: number, wish: ClaimWish): Prom
     }
   }
   return batches;
+}
+
+/** As above, for the same reason. */
+async function renewInSlices(
+  access: Access,
+  batches: readonly QueueBatch[],
+  until: number,
+): Promise<readonly QueueBatch[]> {
+  const lost: QueueBatch[] = [];
+  for (const slice of sliceByRows(batches, MAX_CLAIMED_AT_ONCE)) {
+    // What the writer needs of them, and no address of a recipient.
+    const claimed = slice.map(({ message, destination, fence, rows }) => ({
+      message,
+      destination,
+      fence,
+      rows: rows.map(({ id }) => ({ id })),
+    }));
+    const rows = slice.reduce((sum, batch) => sum + batch.rows.length, 0);
+    const indexes = await access.write('renewRows', { batches: claimed, until }, rows * ROW_COST);
+    lost.push(...slice.filter((_, index) => indexes.includes(index)));
+  }
+  return lost;
 }
 
 /** What the recipients of a plan count as in a posted call, in bytes; throws where they are too many, or none. */

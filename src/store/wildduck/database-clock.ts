@@ -15,8 +15,11 @@ export interface DatabaseClock extends Disposable {
 
 /** Less than this is no difference: the answer's way is a part of it, and no lease of ours is that short. */
 const TOLERANCE = second;
-/** Clocks of machines drift by less than a second in this time. */
-const MEASURE_EVERY = 10 * minute;
+/**
+ * A clock that drifts does so by far less than a second in this time; one that is set anew, or whose machine stood still,
+ * is noticed before the leases of others seem to be over.
+ */
+const MEASURE_EVERY = minute;
 
 /** Starts without a difference: `measure` once before leases are taken; after that it is measured now and then. */
 export function createDatabaseClock(
@@ -26,6 +29,7 @@ export function createDatabaseClock(
 ): DatabaseClock {
   let ahead = 0;
   let ended = false;
+  let away = false;
 
   const measure = async () => {
     const before = clock.now();
@@ -40,9 +44,16 @@ export function createDatabaseClock(
   const measureLater = (): Disposable =>
     clock.after(MEASURE_EVERY, () => {
       measure()
-        .catch((error: unknown) => {
-          if (!ended) onFault('database clock', error as Error);
-        })
+        .then(
+          () => {
+            away = false;
+          },
+          (error: unknown) => {
+            // Once for each time that it goes away.
+            if (!ended && !away) onFault('database clock', error as Error);
+            away = true;
+          },
+        )
         .finally(() => {
           if (!ended) timer = measureLater();
         });

@@ -1,4 +1,5 @@
-import type { ObjectId, UpdateResult } from 'mongodb';
+import { ObjectId } from 'mongodb';
+import type { UpdateResult } from 'mongodb';
 import type { ClaimWish, QueueBatch, QueuedId } from '../contract.ts';
 import type { Collections } from './connect.ts';
 import type { DatabaseClock } from './database-clock.ts';
@@ -176,6 +177,11 @@ export function createQueueClaim(parts: QueueClaimParts) {
 }
 
 export const queuedId = (message: ObjectId) => message.toHexString() as QueuedId;
+
+/** Of a message or a row; undefined for an id that is none of ours. */
+export function idOf(id: string): ObjectId | undefined {
+  return /^[0-9a-f]{24}$/.test(id) ? ObjectId.createFromHexString(id) : undefined;
+}
 
 /** In the order of the first of each. */
 function byMessage(rows: readonly QueueRowDocument[]): Map<string, QueueRowDocument[]> {

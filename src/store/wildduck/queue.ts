@@ -1,5 +1,4 @@
-import { ObjectId } from 'mongodb';
-import type { AnyBulkWriteOperation } from 'mongodb';
+import type { AnyBulkWriteOperation, ObjectId } from 'mongodb';
 import { second } from '../../clock.ts';
 import type { Clock } from '../../clock.ts';
 import { MAX_EXCEPT, MAX_REASON, MAX_SIGNATURE } from '../contract.ts';
@@ -10,9 +9,10 @@ import type { DatabaseClock } from './database-clock.ts';
 import type { QueueRowDocument } from './documents.ts';
 import type { NextFence } from './fence.ts';
 import type { Files } from './files.ts';
-import { createQueueClaim } from './queue-claim.ts';
+import { createQueueClaim, idOf } from './queue-claim.ts';
 import type { QueueDestinations } from './queue-destinations.ts';
 import { createQueueListing } from './queue-listing.ts';
+import { createQueueRenewal } from './queue-renewal.ts';
 import type { QueueRows } from './queue-rows.ts';
 
 export interface QueueParts {
@@ -35,6 +35,7 @@ export function createQueue(parts: QueueParts): Queue {
   const { collections, clock, databaseClock, files, destinations, rows } = parts;
   const { plans, queue } = collections;
   const claim = createQueueClaim(parts);
+  const renew = createQueueRenewal(collections);
   /** Two claims of one process would reach for the same rows; those of other processes do no harm. */
   let lastClaim: Promise<unknown> = Promise.resolve();
 
@@ -53,6 +54,8 @@ export function createQueue(parts: QueueParts): Queue {
       lastClaim = claimed.catch(() => {});
       return claimed;
     },
+
+    renew: (now, batches, leaseMs) => renew(batches, databaseClock.toDatabase(now) + leaseMs),
 
     async body(message) {
       const _id = idOf(message);
@@ -123,9 +126,4 @@ export function createQueue(parts: QueueParts): Queue {
 function checkNamed(named: readonly string[]): void {
   if (named.length > MAX_EXCEPT)
     throw new RangeError(`${named.length} destinations are named, ${MAX_EXCEPT} are the most`);
-}
-
-/** Of a message or a row; undefined for an id that is none of ours. */
-function idOf(id: string): ObjectId | undefined {
-  return /^[0-9a-f]{24}$/.test(id) ? ObjectId.createFromHexString(id) : undefined;
 }

@@ -182,6 +182,7 @@ describe('several processes on one database', { skip }, () => {
       await other.store.messages.snapshot(inbox);
       const first = await deliver(one.store, account, 'before');
       await other.until((told) => uids(told, inbox).length === 1, 'the first');
+      await one.store.accept({ ...outgoingOnly, message: text('taken before') });
       await (kind === 'stop' ? other.redis.stop() : other.redis.stall());
       const away = () =>
         other.store.messages.snapshot(inbox).then(
@@ -216,7 +217,11 @@ describe('several processes on one database', { skip }, () => {
       // What hurts nobody goes on, and what was begun is brought to its end.
       assert.equal((await other.store.messages.get(inbox, [first])).length, 1);
       assert.deepEqual(await other.store.pushJobs.claim(now, 1, 1000), []);
-      assert.deepEqual(await other.store.queue.claim(now, wish), []);
+      const [batch] = await other.store.queue.claim(now, wish);
+      assert.ok(batch);
+      assert.deepEqual(await other.store.queue.renew(now, [batch], 1000), []);
+      await other.store.queue.settle(batch, [{ kind: 'done' }]);
+      assert.deepEqual(await other.store.queue.claim(now + 2000, wish), []);
       const missed = [await deliver(one.store, account, 'a'), await deliver(one.store, account, 'b')];
       assert.deepEqual(uids(other.told, inbox), [first]);
       await other.redis.resume();

@@ -203,10 +203,12 @@ describe('the database’s clock', () => {
     };
     using databaseClock = createDatabaseClock({ command }, clock, (where) => faults.push(where));
     await databaseClock.measure();
-    clock.advance(10 * minute);
-    await clock.timersSet();
-    assert.equal(asked, 2);
-    assert.deepEqual(faults, ['database clock']);
+    for (const times of [2, 3]) {
+      clock.advance(minute);
+      await clock.timersSet();
+      assert.equal(asked, times);
+    }
+    assert.deepEqual(faults, ['database clock'], 'said once');
     assert.equal(databaseClock.toDatabase(start), start + 5000);
     databaseClock[Symbol.dispose]();
     assert.equal(clock.waiting, 0);

@@ -243,6 +243,7 @@ describe('the queue in MongoDB', { skip: without('MongoDB and Redis (MONGODB_URL
       batches = await store.queue.claim(start, { ...wish, limit: 1, except: ['slow.test'] });
     });
     assert.deepEqual(recipients(batches), ['b@quick.test']);
+    await atMost(1, 'renew', () => store.queue.renew(start, batches, minute));
     await atMost(3, 'settle', () => settleAll(store, batches));
     await atMost(4, 'look what is next', () => store.queue.nextDue(['slow.test']));
     await rows().deleteMany({});

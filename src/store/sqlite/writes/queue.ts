@@ -95,7 +95,10 @@ function refreshDestination(database: Database, destination: string): void {
   else database.run('UPDATE queue_destination SET due = ? WHERE destination = ?', due, destination);
 }
 
-/** Rows that one slice of a claim takes, roughly (the last batch may go above): some 5 ms that deliveries wait for. */
+/**
+ * Rows that one slice of a claim takes, or of renewing, roughly (the last batch may go above): some 5 ms that deliveries
+ * wait for.
+ */
 export const MAX_CLAIMED_AT_ONCE = 200;
 
 export interface ClaimRowsArguments extends ClaimWish {
@@ -188,6 +191,37 @@ interface MessageRow {
   readonly fields: string | null;
 }
 
+export interface RenewRowsArguments {
+  readonly batches: readonly ClaimedRows[];
+  /** When the leases end. */
+  readonly until: number;
+}
+
+export interface ClaimedRows extends Pick<QueueBatch, 'message' | 'destination' | 'fence'> {
+  readonly rows: readonly Pick<QueueRow, 'id'>[];
+}
+
+/** Answers with the indexes of batches of which a row is no longer theirs. */
+export function renewRows({ database }: Transaction, { batches, until }: RenewRowsArguments): number[] {
+  const lost: number[] = [];
+  for (const [index, { message, destination, fence, rows }] of batches.entries()) {
+    const renewed = database.run(
+      `UPDATE queue_row SET due = max(due, ?)
+       WHERE message = ? AND destination = ? AND fence = ? AND claimed = 1
+         AND number IN (SELECT value FROM json_each(?))`,
+      Math.round(until),
+      rowOf(message),
+      destination,
+      fence,
+      JSON.stringify(rows.map(numberOf)),
+    );
+    if (renewed < rows.length) lost.push(index);
+  }
+  for (const destination of new Set(batches.map((batch) => batch.destination)))
+    refreshDestination(database, destination);
+  return lost;
+}
+
 /**
  * At the start: who had claimed a row is dead, for one process has the store. Without this a row would wait for the end
  * of a lease that nobody holds. They come first.
@@ -202,7 +236,7 @@ export function freeClaims({ database }: Transaction, _: undefined): void {
 
 /** Of all rows ever, as those of messages are. */
 const rowId = (message: number, number: number) => `${message}.${number}`;
-const numberOf = ({ id }: QueueRow) => Number(id.slice(id.indexOf('.') + 1));
+const numberOf = ({ id }: Pick<QueueRow, 'id'>) => Number(id.slice(id.indexOf('.') + 1));
 
 export function keepSignature(
   { database }: Transaction,
