@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Clock, Random } from './clock.ts';
+import { isPublicAddress } from './dns/public-address.ts';
 import type { Settings } from './settings/table.ts';
 
 /** A delay that node keeps in 32 bits; the longest waits of ours are hours. */
@@ -45,6 +47,18 @@ export function namesOf({ listen_address }: Settings, mailDomain: string): strin
 /** Under which others may know this machine; behind NAT it has more, which it cannot see. */
 export function ownAddresses(): string[] {
   return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
+}
+
+/**
+ * Those of the machine's addresses at which the relay of these settings can be reached. Where it listens at a private
+ * one, something of this machine or in front of it passes connections on: all of them.
+ */
+export function listenedAddresses(
+  { listen_address: only, disable_ipv6 }: Pick<Settings, 'listen_address' | 'disable_ipv6'>,
+  own: readonly string[] = ownAddresses(),
+): readonly string[] {
+  if (only === '0.0.0.0' || (only === undefined && disable_ipv6)) return own.filter((one) => isIPv4(one));
+  return only !== undefined && isPublicAddress(only) ? [only] : own;
 }
 
 /** listen_address, or every address there is: `::` takes IPv4 too, but not where the machine has no IPv6. */

@@ -13,7 +13,7 @@ import { createSigner } from './dkim/signer.ts';
 import { createAuthority } from './dns/authority.ts';
 import { checkZone } from './dns/check.ts';
 import { createDailyCheck } from './dns/daily.ts';
-import { createResolver } from './dns/resolver.ts';
+import { createResolver, ipv4Only } from './dns/resolver.ts';
 import type { Resolver } from './dns/resolver.ts';
 import { createValidatingLookup } from './dns/validating.ts';
 import { createFilter } from './filter/filter.ts';
@@ -35,7 +35,15 @@ import type { Admission } from './limits/admission.ts';
 import { createByteBudget } from './limits/byte-budget.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
 import { createSharedRateLimit } from './limits/shared-rate-limit.ts';
-import { hostOf, namesOf, ownAddresses, portUnavailable, systemClock, systemRandom } from './machine.ts';
+import {
+  hostOf,
+  listenedAddresses,
+  namesOf,
+  ownAddresses,
+  portUnavailable,
+  systemClock,
+  systemRandom,
+} from './machine.ts';
 import { createBounce } from './mailflow/bounce.ts';
 import { createReceive } from './mailflow/receive.ts';
 import { localAddress } from './mailflow/recipients.ts';
@@ -286,7 +294,7 @@ export async function createRelay(settings: Settings, overrides: Overrides = {})
   const outbound = scope.use(
     createOutbound({
       helo: domain,
-      resolver: { ...dns, ...overrides.resolver },
+      resolver: { ...dns, ...(settings.disable_ipv6 ? ipv4Only(dns) : {}), ...overrides.resolver },
       lookup: createValidatingLookup({
         timeoutMs: DNS_TIMEOUT,
         clock,
@@ -525,7 +533,7 @@ function zoneCheck(settings: Settings, store: Store) {
     using authority = createAuthority({ servers: settings.dns_servers, timeoutMs: DNS_TIMEOUT });
     const end = () => authority[Symbol.dispose]();
     signal.addEventListener('abort', end);
-    return await checkZone({ authority, facts, ownAddresses: ownAddresses() });
+    return await checkZone({ authority, facts, ownAddresses: listenedAddresses(settings) });
   };
 }
 

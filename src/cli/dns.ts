@@ -1,9 +1,9 @@
-import { networkInterfaces } from 'node:os';
 import { UnusableKey } from '../dkim/keys.ts';
 import { createAuthority } from '../dns/authority.ts';
 import type { Authority } from '../dns/authority.ts';
 import type { ZoneFacts } from '../dns/records.ts';
 import { second } from '../clock.ts';
+import { listenedAddresses } from '../machine.ts';
 import type { Settings } from '../settings/table.ts';
 import { openValues } from '../stores.ts';
 import { readZoneFacts } from '../zone-facts.ts';
@@ -15,6 +15,7 @@ import { tellingProblems } from './expected-problem.ts';
 export interface DnsWorld {
   /** Where name servers listen. */
   readonly port?: number;
+  /** Of the machine's interfaces. */
   readonly ownAddresses?: readonly string[];
 }
 
@@ -26,6 +27,7 @@ export interface ZoneCall {
   readonly settings: Settings;
   readonly facts: Omit<ZoneFacts, 'addresses'>;
   readonly authority: Authority;
+  /** At which the relay listens. */
   readonly ownAddresses: readonly string[];
 }
 
@@ -55,7 +57,7 @@ export async function withZone(
       settings,
       facts,
       authority,
-      ownAddresses: world.ownAddresses ?? ownAddresses(),
+      ownAddresses: listenedAddresses(settings, world.ownAddresses),
     });
   };
   return tellingProblems(call, look, UnusableKey);
@@ -70,10 +72,6 @@ async function readFacts(call: Call, settings: Settings) {
 
 export function openAuthority({ dns_servers: servers }: Settings, { port }: DnsWorld): Authority {
   return createAuthority({ servers, timeoutMs: TIMEOUT, ...(port === undefined ? {} : { port }) });
-}
-
-export function ownAddresses(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
 }
 
 /**

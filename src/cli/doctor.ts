@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
-import { availableMemory } from 'node:process';
+import { constrainedMemory } from 'node:process';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { machineReadings } from '../accounts/brakes.ts';
+import type { BrakeReadings } from '../accounts/brakes.ts';
 import { createLookup } from '../dns/lookup.ts';
 import type { Lookup } from '../dns/lookup.ts';
 import { createValidatingLookup } from '../dns/validating.ts';
-import { systemClock, systemRandom } from '../machine.ts';
+import { hostOf, systemClock, systemRandom } from '../machine.ts';
 import { kindOfMailDomain } from '../settings/mail-domain.ts';
 import { publicPortKeys } from '../settings/check.ts';
 import type { Settings } from '../settings/table.ts';
@@ -37,6 +38,7 @@ import {
 export interface DoctorWorld extends DnsWorld {
   /** Mail servers of others. */
   readonly mailServers?: readonly { readonly host: string; readonly port: number }[];
+  readonly readings?: Pick<BrakeReadings, 'availableMemory' | 'freeDiskSpace'>;
 }
 
 /** `teal doctor`: all questions at the same time, each with an end; nothing is changed. */
@@ -55,7 +57,7 @@ export async function doctor(call: Call, world: DoctorWorld = {}): Promise<ExitC
   const ports = await portFacts(settings);
   const running = isRunning(ports);
   const groups = await Promise.all([
-    machine(settings, ports),
+    machine(settings, ports, world),
     clock(settings),
     outgoing(world, lookup),
     dnssec(settings),
@@ -69,7 +71,7 @@ export async function doctor(call: Call, world: DoctorWorld = {}): Promise<ExitC
 
 async function portFacts(settings: Settings): Promise<readonly PortFact[]> {
   const programs = await listeningPrograms();
-  const host = settings.listen_address ?? (settings.disable_ipv6 ? '0.0.0.0' : '::');
+  const host = hostOf(settings);
   const facts: PortFact[] = [];
   // One after the other: two settings may name the same port.
   for (const key of publicPortKeys) {
@@ -80,14 +82,25 @@ async function portFacts(settings: Settings): Promise<readonly PortFact[]> {
   return facts;
 }
 
-async function machine(settings: Settings, ports: readonly PortFact[]): Promise<readonly Line[]> {
+async function machine(
+  settings: Settings,
+  ports: readonly PortFact[],
+  world: DoctorWorld,
+): Promise<readonly Line[]> {
+  // By the very readings that stop new accounts: others take the page cache of a container for used.
+  const { availableMemory, freeDiskSpace } = world.readings ?? machineReadings(settings.data_dir);
+  const allowed = constrainedMemory();
   const teal = ports.flatMap(({ holder }) =>
     holder.kind === 'taken' && holder.program?.isTeal === true ? [holder.program.pid] : [],
   )[0];
   const limit = await fileLimit(teal ?? 'self');
   return [
-    judgeDisk(attempt(machineReadings(settings.data_dir).freeDiskSpace), settings.min_free_disk_space),
-    judgeMemory(availableMemory(), totalmem(), settings.min_available_memory),
+    judgeDisk(attempt(freeDiskSpace), settings.min_free_disk_space),
+    judgeMemory(
+      attempt(availableMemory),
+      allowed > 0 ? Math.min(allowed, totalmem()) : totalmem(),
+      settings.min_available_memory,
+    ),
     judgeFiles({ limit, of: teal === undefined ? 'this shell' : 'Teal' }, settings),
   ];
 }

@@ -40,7 +40,7 @@ export interface Report {
 export interface CheckParts {
   readonly authority: Authority;
   readonly facts: Omit<ZoneFacts, 'addresses'>;
-  /** Of this machine's interfaces. */
+  /** Of this machine, those at which the relay listens. */
   readonly ownAddresses: readonly string[];
 }
 

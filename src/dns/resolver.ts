@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net';
 import { Resolver as SystemResolver } from 'node:dns/promises';
 
 /** The name does not exist or has no such record: DNS answered, and the answer is no. Asking again will not help. */
@@ -102,6 +103,17 @@ export function createResolver({
       const found = await Promise.all([ask('A', system.resolve4(name)), ask('AAAA', system.resolve6(name))]);
       if (found.every(({ length }) => length === 0)) throw new DnsMissing(`${name} A, AAAA: no record`);
       return found.flat();
+    },
+  };
+}
+
+/** The same for who has no IPv6, or wants none (disable_ipv6). */
+export function ipv4Only({ addresses }: AddressResolver): AddressResolver {
+  return {
+    async addresses(name) {
+      const found = (await addresses(name)).filter((address) => isIPv4(address));
+      if (found.length === 0) throw new DnsMissing(`${name} A: no record`);
+      return found;
     },
   };
 }

@@ -273,7 +273,7 @@ export const table = {
     group: 'network',
     type: yesNo,
     default: 'false',
-    text: 'Listen on IPv4 addresses only. Without meaning where listen_address is given.',
+    text: 'Do without IPv6: listen on IPv4 addresses only, unless listen_address is given, and bring mail to other relays by IPv4.',
   }),
   smtp_port: setting({
     group: 'network',

@@ -390,11 +390,11 @@ export type QueuedId = string & { readonly [queued]: true };
  * last copy in a mailbox are gone.
  *
  * Who claims a row has it for the length of the lease, and longer by `renew`: whoever lives says so all along, and what a
- * dead process had is anybody's soon. A claim whose lease is over is still good as long as nobody else has claimed the row
- * (who was away for a while goes on). A claim is lost when somebody has: then the row and all that follows from its try
- * are the other's. Whoever had it before breaks off, and neither bounces nor settles; what it had brought away already
- * arrives twice. So there is at most one duplicate for each process that died, stood still or was cut off for longer
- * than a lease.
+ * dead process had is anybody's soon (at the next start, where one process has the store for itself). A claim whose lease
+ * is over is still good as long as nobody else has claimed the row: who was away for a while goes on. It is lost when
+ * somebody has: then the row and all that follows from its try are the other's. Whoever had it before breaks off, and
+ * neither bounces nor settles; what it had brought away already arrives twice. So there is at most one duplicate for each
+ * process that died, stood still or was cut off for longer than a lease.
  */
 export interface Queue {
   /**

@@ -113,6 +113,20 @@ describe('teal dns show', () => {
     );
   });
 
+  test('names no address at which the relay does not listen', async () => {
+    const addressesIn = (out: string) => [...out.matchAll(/ IN (?:A|AAAA) (\S+)$/gm)].map(([, one]) => one);
+    const machine = [own, '8.8.8.8', '2600::5'];
+    const shown = async (env: Record<string, string>) =>
+      addressesIn((await run('dns show --format bind', env, machine)).out);
+    assert.deepEqual(await shown({}), [own, '2600::5']);
+    assert.deepEqual(await shown({ TEAL_DISABLE_IPV6: 'true' }), [own]);
+    assert.deepEqual(await shown({ TEAL_LISTEN_ADDRESS: '8.8.8.8' }), ['8.8.8.8']);
+    assert.doesNotMatch(
+      (await run('dns check', { TEAL_DISABLE_IPV6: 'true' }, machine)).out,
+      /AAAA|2600::5|ip6\.arpa/,
+    );
+  });
+
   test('says what cannot be asked of it, and what does not apply', async () => {
     assert.deepEqual(
       [(await run('dns show --format xml')).code, (await run('dns show --zone other.test')).code],

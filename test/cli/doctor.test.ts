@@ -42,6 +42,7 @@ describe('what the doctor makes of what it sees', () => {
     is(judgeDisk(undefined, 1), 'warn');
     is(judgeMemory(300 * MB, 1000 * MB, 200 * MB), 'ok');
     is(judgeMemory(100 * MB, 1000 * MB, 200 * MB), 'warn');
+    is(judgeMemory(undefined, 1000 * MB, 200 * MB), 'warn', /cannot be read/);
     const connections = { max_imap_connections: 10_000, max_smtp_connections: 1000 };
     is(judgeFiles({ limit: 1024, of: 'Teal' }, connections), 'warn', /17500 are needed/);
     is(judgeFiles({ limit: 17_500, of: 'Teal' }, connections), 'ok');
@@ -239,6 +240,12 @@ describe('teal doctor', () => {
       /^ok {4}registration +open$/m,
     ])
       assert.match(free.out, line);
+    // What it says of new accounts is what stops them.
+    const MB = 1024 * 1024;
+    const readings = { availableMemory: () => 199 * MB, freeDiskSpace: () => 999 * MB };
+    const short = await run(env, { ...world, readings });
+    assert.match(short.out, /^warn +memory +199 MB of \d+ MB available, below .+: no new accounts$/m);
+    assert.match(short.out, /^bad +disk +999 MB free, below .+: no new accounts$/m);
     const squatter = createServer();
     await new Promise<void>((resolve) => squatter.listen(smtp, '127.0.0.1', resolve));
     try {
@@ -246,7 +253,7 @@ describe('teal doctor', () => {
       assert.equal(taken.code, 1);
       assert.match(
         taken.out,
-        new RegExp(`^bad +port ${smtp} +smtp_port: taken by .+ \\(process ${process.pid}\\)`, 'm'),
+        new RegExp(`^bad +port ${smtp} +smtp_port: taken by node \\(process ${process.pid}\\)`, 'm'),
       );
     } finally {
       await new Promise((resolve) => squatter.close(resolve));

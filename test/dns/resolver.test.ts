@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createResolver, DnsMissing, DnsTrouble } from '../../src/dns/resolver.ts';
+import { createResolver, DnsMissing, DnsTrouble, ipv4Only } from '../../src/dns/resolver.ts';
 import { createDnsServer } from '../harness/dns-server.ts';
 
 test('TXT records come as their strings, over TCP where they are long, and behind a CNAME', async () => {
@@ -21,7 +21,8 @@ test('TXT records come as their strings, over TCP where they are long, and behin
 
 test('addresses are those of both kinds, behind a CNAME as well: all of them, or why not', async () => {
   await using dns = await createDnsServer();
-  const { addresses } = createResolver({ servers: [dns.address], timeoutMs: 5000 });
+  const resolver = createResolver({ servers: [dns.address], timeoutMs: 5000 });
+  const { addresses } = resolver;
   dns.add({ name: 'both.test', type: 'A', data: '192.0.2.1' });
   dns.add({ name: 'both.test', type: 'A', data: '192.0.2.2' });
   dns.add({ name: 'both.test', type: 'AAAA', data: '2001:db8::1' });
@@ -33,6 +34,12 @@ test('addresses are those of both kinds, behind a CNAME as well: all of them, or
     assert.deepEqual([...(await addresses(name))].sort(), both);
   for (const name of ['nowhere.test', 'text.test']) await assert.rejects(addresses(name), DnsMissing);
   await assert.rejects(addresses('failing.test'), DnsTrouble);
+
+  dns.add({ name: 'six.test', type: 'AAAA', data: '2001:db8::1' });
+  const old = ipv4Only(resolver);
+  assert.deepEqual([...(await old.addresses('both.test'))].sort(), ['192.0.2.1', '192.0.2.2']);
+  await assert.rejects(old.addresses('six.test'), DnsMissing);
+  await assert.rejects(old.addresses('failing.test'), DnsTrouble);
 });
 
 test('nothing is kept: each call is a question, so that a new key is seen at once', async () => {

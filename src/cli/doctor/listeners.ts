@@ -1,5 +1,6 @@
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { basename } from 'node:path';
 import type { PortHolder } from './ports.ts';
 
 export interface Program {
@@ -43,7 +44,10 @@ async function programOf(pid: string): Promise<Program> {
   const words = (await readText(`/proc/${pid}/cmdline`)).split('\0');
   const isTeal =
     words.some((word) => /(^|\/)(teal(\.mjs)?|src\/main\.ts)$/.test(word)) && words.includes('serve');
-  return { name: (await readText(`/proc/${pid}/comm`)).trim() || 'a program', pid: Number(pid), isTeal };
+  const thread = (await readText(`/proc/${pid}/comm`)).trim();
+  // Node calls its first thread so, whatever runs in it.
+  const name = thread === 'MainThread' ? basename(words[0] ?? '') : thread;
+  return { name: name || 'a program', pid: Number(pid), isTeal };
 }
 
 /** Who has the port; where nobody has, whether this user could bind it, tried for a moment. */

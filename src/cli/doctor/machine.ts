@@ -25,7 +25,9 @@ export function judgeDisk(free: number | undefined, needed: number): Line {
     : ok('disk', `${inMib(free)} free`);
 }
 
-export function judgeMemory(available: number, total: number, needed: number): Line {
+/** Bytes; `available` is undefined where it cannot be read. */
+export function judgeMemory(available: number | undefined, total: number, needed: number): Line {
+  if (available === undefined) return warn('memory', 'what is available cannot be read here');
   const text = `${inMib(available)} of ${inMib(total)} available`;
   return available < needed
     ? warn('memory', `${text}, below min_available_memory (${inMib(needed)}): no new accounts`)

@@ -4,14 +4,14 @@ import { reverseName } from '../../dns/addresses.ts';
 import { checkZone } from '../../dns/check.ts';
 import { DnsTrouble } from '../../dns/resolver.ts';
 import { createAddressList } from '../../limits/address-list.ts';
-import { systemClock } from '../../machine.ts';
+import { listenedAddresses, systemClock } from '../../machine.ts';
 import { addressDomain, kindOfMailDomain } from '../../settings/mail-domain.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { Values } from '../../store/contract.ts';
 import { openValues, storeIsThere } from '../../stores.ts';
 import { readAcmeCertificate } from '../../tls/acme-state.ts';
 import { readZoneFacts } from '../../zone-facts.ts';
-import { openAuthority, ownAddresses } from '../dns.ts';
+import { openAuthority } from '../dns.ts';
 import type { DnsWorld } from '../dns.ts';
 import { attempt, within } from './bounded.ts';
 import { judgeCertificate } from './certificate.ts';
@@ -67,7 +67,8 @@ async function dns(settings: Settings, values: Values, world: DnsWorld): Promise
   const facts = await readZoneFacts(settings, values);
   if (facts === undefined) return [await bareAddress(settings, world)];
   using authority = openAuthority(settings, world);
-  return judgeDns(await checkZone({ authority, facts, ownAddresses: world.ownAddresses ?? ownAddresses() }));
+  const own = listenedAddresses(settings, world.ownAddresses);
+  return judgeDns(await checkZone({ authority, facts, ownAddresses: own }));
 }
 
 /** Where the keys are not to be had. */

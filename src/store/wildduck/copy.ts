@@ -8,6 +8,7 @@ import { release, reserve } from './quota.ts';
 import { removeMessages } from './remove-messages.ts';
 
 type How = Parameters<Messages['copy']>[3];
+type Outcome = Copied | 'over-quota' | 'missing';
 
 /** Copies or moves. Both mailboxes are held, in the order of their ids, so that two who cross do not wait for ever. */
 export async function copyMessages(
@@ -16,16 +17,18 @@ export async function copyMessages(
   uids: readonly number[],
   to: MailboxId,
   how: How,
-): Promise<Copied | 'over-quota' | 'missing'> {
-  const { collections, exclusive } = core;
+): Promise<Outcome> {
+  const { collections } = core;
   const source = objectId(from);
   const target = objectId(to);
   if (!source || !target) return 'missing';
   /** The documents of the copies: made once, so that one who begins anew finds what is there. */
   const copies = new Map<number, ObjectId>();
+  /** What is visible in the target, by the UID that it has, or had, in the source: one who begins anew finds less there. */
+  const done = new Map<number, number>();
   let taken: { user: ObjectId; bytes: number } | undefined;
 
-  const copy = async (sourceHeld: Held, targetHeld: Held): Promise<Copied | 'over-quota' | 'missing'> => {
+  const copy = async (sourceHeld: Held, targetHeld: Held): Promise<Outcome> => {
     const { user } = sourceHeld.mailbox;
     if (!targetHeld.mailbox.user.equals(user)) return 'missing';
     const rows = await collections.messages
@@ -43,7 +46,13 @@ export async function copyMessages(
     const placed = await insertCopies(core, targetHeld, rows, copies, how);
     return { uidValidity, source: rows.map(({ uid }) => uid), target: placed };
   };
-  const removeSource = async (held: Held, copied: Copied | 'over-quota' | 'missing' | undefined) => {
+  const allDone = (copied: Outcome | undefined): Outcome | undefined => {
+    if (typeof copied !== 'object') return copied;
+    for (const [index, uid] of copied.source.entries()) done.set(uid, copied.target[index] ?? 0);
+    const pairs = [...done].sort(([one], [other]) => one - other);
+    return { ...copied, source: pairs.map(([uid]) => uid), target: pairs.map(([, uid]) => uid) };
+  };
+  const removeSource = async (held: Held, copied: Outcome | undefined) => {
     if (!how.move || typeof copied !== 'object') return;
     const rows = await collections.messages
       .find({ mailbox: source, uid: { $in: [...copied.source] } })
@@ -58,37 +67,49 @@ export async function copyMessages(
   };
 
   try {
-    if (source.equals(target))
-      return (
-        (await exclusive.run(source, async (held) => {
-          const copied = await copy(held, held);
-          await removeSource(held, copied);
-          return copied;
-        })) ?? 'missing'
-      );
-    return (await withBoth(core, source, target, copy, removeSource)) ?? 'missing';
+    const copied = source.equals(target)
+      ? await withOne(core, source, copy, allDone, how.move ? removeSource : undefined)
+      : await withBoth(core, source, target, copy, allDone, removeSource);
+    return copied ?? 'missing';
   } catch (error) {
-    if (taken) await release(collections, taken.user, taken.bytes).catch(() => {});
+    // Copies that are there keep theirs, even where the originals could not be removed.
+    if (taken && done.size === 0) await release(collections, taken.user, taken.bytes).catch(() => {});
     throw error;
   }
 }
 
-/** The copies are visible before the originals go. */
+/** The copies are visible before the originals go: whoever repairs a mailbox removes what is not yet visible. */
 async function withBoth<T>(
   { exclusive }: Core,
   source: ObjectId,
   target: ObjectId,
   copy: (source: Held, target: Held) => Promise<T>,
+  allDone: (copied: T | undefined) => T | undefined,
   removeSource: (held: Held, copied: T | undefined) => Promise<void>,
 ): Promise<T | undefined> {
   const inSource = () =>
     exclusive.hold(source, async (sourceHeld) => {
-      const copied = await exclusive.hold(target, (targetHeld) => copy(sourceHeld, targetHeld));
+      const copied = allDone(await exclusive.hold(target, (targetHeld) => copy(sourceHeld, targetHeld)));
       await removeSource(sourceHeld, copied);
       return copied;
     });
   const [first, second] = source.toHexString() < target.toHexString() ? [source, target] : [target, source];
   return exclusive.queue(first, () => exclusive.queue(second, inSource));
+}
+
+/** The same within one mailbox, which is held twice, one after the other. */
+async function withOne<T>(
+  { exclusive }: Core,
+  mailbox: ObjectId,
+  copy: (source: Held, target: Held) => Promise<T>,
+  allDone: (copied: T | undefined) => T | undefined,
+  removeSource: ((held: Held, copied: T | undefined) => Promise<void>) | undefined,
+): Promise<T | undefined> {
+  return exclusive.queue(mailbox, async () => {
+    const copied = allDone(await exclusive.hold(mailbox, (held) => copy(held, held)));
+    if (removeSource) await exclusive.hold(mailbox, (held) => removeSource(held, copied));
+    return copied;
+  });
 }
 
 async function insertCopies(

@@ -6,6 +6,7 @@ import type { Change } from '../contract.ts';
 import type { Collections } from './connect.ts';
 import type { JournalDocument, MailboxDocument } from './documents.ts';
 import { isDuplicate } from './duplicate-key.ts';
+import { accountId, mailboxId } from './ids.ts';
 import { recount } from './quota.ts';
 import type { Repair } from './repair.ts';
 
@@ -67,7 +68,7 @@ class Superseded extends Error {
 
 export function createExclusive(parts: ExclusiveParts): Exclusive {
   const { collections, clock, name, repair, tell, leaseMs = LEASE } = parts;
-  const { mailboxes, journal } = collections;
+  const { mailboxes, messages, journal } = collections;
   const tails = new Map<string, Promise<unknown>>();
   /** Commits whose answer was lost: who takes the mailbox next sees what became of them. One for a mailbox at most. */
   const untold = new Map<
@@ -107,22 +108,25 @@ export function createExclusive(parts: ExclusiveParts): Exclusive {
     return value ?? undefined;
   };
 
-  /** Waits until nobody else has it. */
-  const acquire = async (id: ObjectId): Promise<{ mailbox: MailboxDocument; fence: number } | undefined> => {
+  /** Waits until nobody else has it. `found`: its MODSEQ before anything was repaired. */
+  const acquire = async (
+    id: ObjectId,
+  ): Promise<{ mailbox: MailboxDocument; fence: number; found: number } | undefined> => {
     const until = clock.now() + PATIENCE;
     for (let wait = LOOK_FIRST; ; wait = Math.min(2 * wait, LOOK_LAST)) {
       const mailbox = await take(id);
       if (mailbox) {
         const fence = (mailbox.teal?.fence ?? 0) + 1;
+        const { modifyIndex: found } = mailbox;
         if (!mailbox.teal?.lease) {
           const late = untold.get(id.toHexString());
           untold.delete(id.toHexString());
           if (late && late.fence === fence - 1 && late.modifyIndex === mailbox.modifyIndex)
             await tell(late.changes, late.entries);
-          return { mailbox, fence };
+          return { mailbox, fence, found };
         }
         // Its holder died, or is so slow that it will find itself superseded.
-        return { mailbox: await repair(mailbox, fence), fence };
+        return { mailbox: await repair(mailbox, fence), fence, found };
       }
       if ((await mailboxes.countDocuments({ _id: id }, { limit: 1 })) === 0) return undefined;
       if (clock.now() > until) throw new StoreUnavailable('a mailbox is held by another process');
@@ -134,18 +138,32 @@ export function createExclusive(parts: ExclusiveParts): Exclusive {
     id: ObjectId,
     work: (held: Held) => Promise<T>,
     again: boolean,
+    removals: JournalDocument[],
   ): Promise<{ result: T; user: ObjectId } | undefined> => {
     const held = await acquire(id);
     if (!held) return undefined;
-    const { mailbox, fence } = held;
+    const { mailbox, fence, found } = held;
     let { uidNext, modifyIndex } = mailbox;
     const changes: Change[] = [];
     const entries: JournalDocument[] = [];
     let written = 0;
     const mine = { _id: id, 'teal.fence': fence };
     const release = { $unset: { 'teal.lease': true } } as const;
+    const writeJournal = async () => {
+      const due = entries.slice(written);
+      written = entries.length;
+      removals.push(...due.filter(({ command }) => command === 'EXPUNGE'));
+      if (due.length > 0) await journal.insertMany(due);
+    };
     let result: T;
     try {
+      const gone = again ? await untoldRemovals(id, removals, found) : [];
+      if (gone.length > 0) {
+        modifyIndex += 1;
+        entries.push(...gone.map(({ _id, ...entry }) => ({ ...entry, modseq: modifyIndex })));
+        changes.push(expungeOf(mailbox, modifyIndex, gone));
+        await writeJournal();
+      }
       result = await work({
         mailbox,
         again,
@@ -154,11 +172,7 @@ export function createExclusive(parts: ExclusiveParts): Exclusive {
         change: (change) => void changes.push(change),
         journal: (entry) =>
           void entries.push({ ...entry, mailbox: id, user: mailbox.user, created: new Date(clock.now()) }),
-        writeJournal: async () => {
-          const due = entries.slice(written);
-          written = entries.length;
-          if (due.length > 0) await journal.insertMany(due);
-        },
+        writeJournal,
       });
     } catch (error) {
       // If this fails too, the lease runs out. What was begun is undone by whoever comes next: not counted, not visible.
@@ -166,7 +180,9 @@ export function createExclusive(parts: ExclusiveParts): Exclusive {
       throw error;
     }
     if (modifyIndex === mailbox.modifyIndex) {
-      await mailboxes.updateOne(mine, release);
+      const { matchedCount } = await mailboxes.updateOne(mine, release);
+      // Another has counted the account's bytes meanwhile, perhaps between what the work took and what it wrote.
+      if (matchedCount === 0) await recount(collections, mailbox.user);
       return { result, user: mailbox.user };
     }
     const unchanged = { uidNext: mailbox.uidNext, modifyIndex: mailbox.modifyIndex };
@@ -181,11 +197,27 @@ export function createExclusive(parts: ExclusiveParts): Exclusive {
     return { result, user: mailbox.user };
   };
 
+  /**
+   * Of what earlier tries removed, what nobody has told: who took the mailbox over did so before the journal said that
+   * anything would go, and has counted up to that MODSEQ with changes of its own. What is above is told by the repair.
+   */
+  const untoldRemovals = async (mailbox: ObjectId, removals: readonly JournalDocument[], found: number) => {
+    const untold = removals.filter(({ modseq }) => modseq <= found);
+    if (untold.length === 0) return [];
+    const uid = { $in: untold.map((entry) => entry.uid ?? 0) };
+    const left = await messages.find({ mailbox, uid }, { projection: { uid: 1 } }).toArray();
+    const there = new Set(left.map((message) => message.uid));
+    return [...new Map(untold.map((entry) => [entry.uid ?? 0, entry])).values()].filter(
+      (entry) => !there.has(entry.uid ?? 0),
+    );
+  };
+
   const hold: Exclusive['hold'] = async (id, work, again = false) => {
+    const removals: JournalDocument[] = [];
     for (let tries = 1; ; tries += 1) {
       try {
         const redone = again || tries > 1;
-        const done = await tryHold(id, work, redone);
+        const done = await tryHold(id, work, redone, removals);
         // What an earlier try had taken of the account's room is not known.
         if (done && redone) await recount(collections, done.user);
         // It was removed in between: what the earlier try wrote is in no mailbox.
@@ -199,4 +231,13 @@ export function createExclusive(parts: ExclusiveParts): Exclusive {
   };
 
   return { queue, hold, run: (mailbox, work) => queue(mailbox, () => hold(mailbox, work)) };
+}
+
+function expungeOf(
+  { user, _id }: MailboxDocument,
+  modseq: number,
+  entries: readonly JournalDocument[],
+): Change {
+  const uids = entries.map(({ uid }) => uid ?? 0).sort((one, other) => one - other);
+  return { kind: 'expunge', account: accountId(user), mailbox: mailboxId(_id), modseq, uids };
 }
