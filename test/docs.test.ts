@@ -51,6 +51,10 @@ test('every page in docs is named in docs/README.md', () => {
   assert.deepEqual(missing, []);
 });
 
+test('the quickstart fits on one screen', () => {
+  assert.ok(read('docs/quickstart.md').split('\n').length <= 50);
+});
+
 /** Whether `name` looks like a file or folder of ours: `limits/admission.ts`, `store/sqlite/`, `test/contract/`. */
 const isPath = (name: string) =>
   !name.startsWith('multipart/') && /^[\w.-]+(?:\/[\w.-]*)+$|^[\w-]+\.(?:ts|md|ini|mjs)$/.test(name);

@@ -105,7 +105,11 @@ function overUdp(question: Question, { host, port }: Place, signal: AbortSignal)
       // What does not fit is not from the server, or is late: the right one may yet come.
       if (reply) resolve(reply);
     });
-    socket.connect(port, host, () => socket.send(encodeQuestion(question)));
+    // With a callback the error comes there and not as an event, and who sends all the same ends the process.
+    socket.connect(port, host, (error?: Error) => {
+      if (error) reject(error);
+      else if (!signal.aborted) socket.send(encodeQuestion(question));
+    });
   });
   return asked.finally(() => socket.close());
 }

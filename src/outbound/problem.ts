@@ -23,7 +23,7 @@ export class Stopped extends Error {
   }
 }
 
-/** A refusal by `host`: 5yz is for ever, everything else may pass (RFC 5321 4.2.1). */
+/** A refusal by `host`: 5yz is for ever, everything else may pass (RFC 5321 4.2.1), also what is no refusal at all. */
 export function refusedBy(
   host: string,
   reply: Reply,
@@ -36,7 +36,7 @@ export function refusedBy(
       status: reply.status ?? (failed ? '5.0.0' : '4.0.0'),
       host,
       reply: told(reply),
-      text: `${host} refused ${doing}`,
+      text: reply.code < 400 ? `${host} gave an answer that does not fit` : `${host} refused ${doing}`,
     },
   };
 }

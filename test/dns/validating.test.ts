@@ -156,6 +156,15 @@ test('SERVFAIL, silence and no server are trouble', async () => {
   await assert.rejects(lookupAt([])('one.test', 'TLSA'), DnsTrouble);
 });
 
+test('a server that the network does not lead to is trouble, and the next one is asked', async () => {
+  await using dns = await createDnsServer();
+  // Nobody may send there, whatever the routes of this machine: as with ENETUNREACH, connect fails at once.
+  const nowhere = { address: '255.255.255.255' };
+  await assert.rejects(lookupAt([nowhere])('one.test', 'TLSA'), DnsTrouble);
+  dns.add({ name: 'one.test', type: 'A', data: '192.0.2.1' });
+  assert.equal((await lookupAt([nowhere, dns])('one.test', 'A')).exists, true);
+});
+
 test('one server that does not answer costs a wait; who says SERVFAIL is not overruled by one that does not check', async () => {
   await using first = await createDnsServer();
   await using second = await createDnsServer();

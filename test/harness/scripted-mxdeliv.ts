@@ -27,7 +27,7 @@ export type MxdelivAnswer = { readonly status: number; readonly body?: string; r
 export interface ScriptedMxdeliv extends AsyncDisposable {
   readonly port: number;
   /** Counts from the next request on. */
-  answer: (request: MxdelivRequest) => MxdelivAnswer;
+  answer: (request: MxdelivRequest) => MxdelivAnswer | Promise<MxdelivAnswer>;
   /** At the head of a request, before its body is read; where it answers, `answer` is not asked. */
   early: ((recipients: readonly string[]) => MxdelivAnswer | undefined) | undefined;
   /** Instead of TLS, from the next connection on. */
@@ -95,7 +95,7 @@ export async function createScriptedMxdeliv(
         connection: secured.get(socket) ?? -1,
       };
       requests.push(got);
-      give(peer.answer(got));
+      void Promise.resolve(peer.answer(got)).then(give);
     });
   });
   const peer: ScriptedMxdeliv = {

@@ -18,10 +18,13 @@ export class TealProcess implements AsyncDisposable {
   readonly ports: Ports;
   /** Everything it has printed, line by line. */
   readonly lines: string[];
+  /** Resolves with its exit code when it is gone, as `end` does. */
+  readonly gone: Promise<number | null>;
   readonly #child: ChildProcess;
 
   private constructor(child: ChildProcess, ports: Ports, lines: string[]) {
     this.#child = child;
+    this.gone = new Promise((resolve) => child.once('close', resolve));
     this.ports = ports;
     this.lines = lines;
   }
@@ -31,9 +34,12 @@ export class TealProcess implements AsyncDisposable {
     readonly cwd: string;
     readonly env?: Record<string, string>;
     readonly args?: readonly string[];
+    /** A program of the test's own that runs a relay, in place of Teal's. */
+    readonly program?: string;
   }): Promise<TealProcess> {
     const launcher = new URL('../../bin/teal.mjs', import.meta.url).pathname;
-    const child = spawn(process.execPath, [launcher, 'serve', ...(options.args ?? [])], {
+    const program = options.program === undefined ? [launcher, 'serve'] : [options.program];
+    const child = spawn(process.execPath, [...program, ...(options.args ?? [])], {
       cwd: options.cwd,
       // No test takes a port that it has not asked for: 80 and 443 are one for all of them.
       env: {
@@ -66,14 +72,10 @@ export class TealProcess implements AsyncDisposable {
     });
   }
 
-  /** Ends it with `signal` and resolves with its exit code when it is gone. */
+  /** Ends it with `signal` and resolves with its exit code when it is gone and all that it has printed is in `lines`. */
   end(signal: NodeJS.Signals): Promise<number | null> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
-      return Promise.resolve(this.#child.exitCode);
-    }
-    const gone = new Promise<number | null>((resolve) => this.#child.once('exit', resolve));
     this.#child.kill(signal);
-    return gone;
+    return this.gone;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

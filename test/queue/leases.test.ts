@@ -148,6 +148,25 @@ describe('claims of the queue', { timeout: 60_000 }, () => {
     assert.equal(log.filter((line) => line.startsWith('delivered')).length, 2);
   });
 
+  test('a try whose lease ended while the store was away, unanswered, goes on and is settled where nobody took it', async () => {
+    await at.accept(['bob@b.test']);
+    const { worker, sendings, log, watch } = at.start();
+    await using _worker = worker;
+    await until(() => sendings.length === 1, 'it is under way');
+    watch.down = true;
+    await pass(3 * LEASE, 5 * second);
+    assert.equal(await dueElsewhere(), true);
+    assert.equal(sendings[0]?.signal.aborted, false, 'the other side may have taken it already');
+    watch.down = false;
+    await pass(10 * second);
+    assert.equal(await dueElsewhere(), false, 'it holds again');
+    await pass(OTHERS_FIRST);
+    sendings[0]?.answer();
+    await until(() => watch.settled === 1, 'it is settled');
+    assert.equal(sendings.length, 1);
+    assert.equal(log.at(-1)?.startsWith('delivered 1'), true, log.at(-1));
+  });
+
   test('after the store was away for longer, those who still live come first', async () => {
     await at.accept(['bob@b.test']);
     const before = await claimElsewhere();
