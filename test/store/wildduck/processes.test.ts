@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { createLogin } from '../../../src/accounts/login.ts';
 import { createEvents } from '../../../src/observe/events.ts';
 import { createLog } from '../../../src/observe/log.ts';
@@ -112,21 +112,31 @@ const modseqs = (told: readonly Change[], inbox: MailboxId) =>
 const uids = (told: readonly Change[], inbox: MailboxId) =>
   told.flatMap((change) => (change.kind === 'exists' && change.mailbox === inbox ? [change.uid] : []));
 
-describe('several processes on one database', { skip }, () => {
-  let database: TestDatabase;
-  let one: Process;
-  let other: Process;
-  before(async () => {
-    database = await openTestDatabase();
-    [one, other] = await Promise.all([startProcess(database), startProcess(database)]);
-  });
-  after(async () => {
-    await one[Symbol.asyncDispose]();
-    await other[Symbol.asyncDispose]();
-    await database[Symbol.asyncDispose]();
-  });
+/** Two on a database of their own. */
+interface Pair extends AsyncDisposable {
+  readonly one: Process;
+  readonly other: Process;
+}
 
+/** Started at the same moment on an empty database. */
+async function startPair(): Promise<Pair> {
+  await using begun = new AsyncDisposableStack();
+  const database = begun.use(await openTestDatabase());
+  const started = await Promise.allSettled([startProcess(database), startProcess(database)]);
+  const [one, other] = started.map((each) => {
+    if (each.status === 'rejected') throw each.reason;
+    return begun.use(each.value);
+  });
+  assert.ok(one && other);
+  const all = begun.move();
+  return { one, other, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
+
+// Most of the time they wait for time-outs: all at once.
+describe('several processes on one database', { skip, concurrency: true }, () => {
   test('what one does the other hears, within moments and in order', async () => {
+    await using pair = await startPair();
+    const { one, other } = pair;
     const { account, inbox } = await createInbox(one.store, 'heard@example.org');
     const snapshot = await other.store.messages.snapshot(inbox);
     assert.deepEqual(snapshot?.uids, []);
@@ -149,6 +159,8 @@ describe('several processes on one database', { skip }, () => {
   });
 
   test('both deliver to one mailbox at once: UIDs are dense, and each hears each message once and in order', async () => {
+    await using pair = await startPair();
+    const { one, other } = pair;
     const { account, inbox } = await createInbox(one.store, 'race@example.org');
     await Promise.all([one, other].map(({ store }) => store.messages.snapshot(inbox)));
     const count = 15;
@@ -168,6 +180,8 @@ describe('several processes on one database', { skip }, () => {
 
   for (const kind of ['stop', 'stall'] as const)
     test(`Redis away from one of them (${kind}): it takes nothing, and hears of everything when it is back`, async () => {
+      await using pair = await startPair();
+      const { one, other } = pair;
       const { account, inbox } = await createInbox(one.store, `cut-${kind}@example.org`);
       const token = {
         id: kind,
@@ -235,6 +249,8 @@ describe('several processes on one database', { skip }, () => {
 
   for (const kind of ['stop', 'stall'] as const)
     test(`the database away (${kind}): StoreUnavailable within its time, nothing kept, and back by itself`, async () => {
+      await using pair = await startPair();
+      const { one, other } = pair;
       const { account, inbox } = await createInbox(one.store, `outage-${kind}@example.org`);
       await one.store.messages.snapshot(inbox);
       await (kind === 'stop' ? other.mongodb.stop() : other.mongodb.stall());
@@ -267,6 +283,8 @@ describe('several processes on one database', { skip }, () => {
     });
 
   test('a password changed and an account removed elsewhere count at the next login, cached or not', async () => {
+    await using pair = await startPair();
+    const { one, other } = pair;
     const broken: unknown[] = [];
     const quiet = {
       ...createEvents(createLog('silent')),
@@ -303,10 +321,8 @@ describe('several processes on one database', { skip }, () => {
     assert.ok(anew.kind === 'ok' && anew.created, 'the name was free: this is another account');
     assert.notEqual(anew.account.id, first.account.id);
   });
-});
 
-describe('a store that starts before its servers', { skip }, () => {
-  test('waits for them, says so, and opens when they are there', async () => {
+  test('one that starts before its servers waits for them, says so, and opens when they are there', async () => {
     await using database = await openTestDatabase();
     const mongodb = await createProxyFor(database.mongodbUrl);
     const redis = await createProxyFor(database.redisUrl);
