@@ -14,20 +14,31 @@ export function bodySuite(open: OpenStore): void {
       assert.ok(all.length >= 100, `only ${all.length} shapes`);
       const mine = await at.account();
       const uids: number[] = [];
-      for (const { message } of all) uids.push(await at.deliver(mine, message));
+      // Alone and in company.
+      const company = 15;
+      for (const { message } of all.slice(0, company)) uids.push(await at.deliver(mine, message));
+      for (let from = company; from < all.length; from += company)
+        uids.push(
+          ...(await Promise.all(
+            all.slice(from, from + company).map(({ message }) => at.deliver(mine, message)),
+          )),
+        );
+      const messages = await at.store.messages.get(mine.inbox, uids);
+      const metaOf = new Map(messages.map((message) => [message.uid, message]));
+      const headers = await at.store.messages.headers(mine.inbox, uids);
       for (const [index, { title, message, headerSize }] of all.entries()) {
         const uid = uids[index] ?? 0;
         const bytes = await bytesOf(at.store, mine.inbox, uid);
         assert.ok(bytes, title);
         assert.equal(bytes.length, message.length, title);
         assert.equal(sha256(bytes), sha256(message), title);
-        const [meta] = await at.store.messages.get(mine.inbox, [uid]);
+        const meta = metaOf.get(uid);
         assert.deepEqual(
           { size: meta?.size, headerSize: meta?.headerSize },
           { size: message.length, headerSize },
           title,
         );
-        const header = (await at.store.messages.headers(mine.inbox, [uid])).get(uid);
+        const header = headers.get(uid);
         assert.equal(header && sha256(header), sha256(message.subarray(0, headerSize)), title);
       }
     });

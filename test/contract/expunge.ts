@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { text, useStore } from './fixture.ts';
+import type { MailboxId } from '../../src/store/contract.ts';
+import { mailbox, text, useStore } from './fixture.ts';
 import type { OpenStore } from './fixture.ts';
 
 export function expungeSuite(open: OpenStore): void {
@@ -66,12 +67,21 @@ export function expungeSuite(open: OpenStore): void {
 
     test('expunged UIDs are remembered to a bound; whoever asks for older ones is told that some are missing', async () => {
       const mine = await at.account();
+      await at.store.mailboxes.create(mine.account, 'stock', 0);
+      const stock = (await mailbox(at.store, mine.account, 'stock')).id;
+      const fifty = Array.from({ length: 50 }, (_, n) => n + 1);
+      const copy = (from: MailboxId, uids: number[], to: MailboxId) =>
+        at.store.messages.copy(from, uids, to, { move: false, now: 0 });
+      await copy(mine.inbox, [await at.deliver(mine)], stock);
+      await mark(mine.inbox, [1]);
+      await at.store.messages.expunge(mine.inbox, 'all');
+      await mark(stock, [1]);
+      for (let there = 1; there < 50; there *= 2) await copy(stock, fifty.slice(0, there), stock);
       const start = (await at.store.messages.snapshot(mine.inbox))?.highestModseq ?? 0;
       const seen: { modseq: number; gone: number[] }[] = [];
       const gone: number[] = [];
       for (let round = 0; round < 30; round += 1) {
-        const uids = await Promise.all(Array.from({ length: 50 }, () => at.deliver(mine)));
-        await mark(mine.inbox, uids);
+        await copy(stock, fifty, mine.inbox);
         gone.push(...(await at.store.messages.expunge(mine.inbox, 'all')));
         seen.push({
           modseq: (await at.store.messages.snapshot(mine.inbox))?.highestModseq ?? 0,
