@@ -104,9 +104,14 @@ export async function makeRoom(core: Core, held: Held, size: number, now: number
   let after = used + size;
   if (after <= quota * QUOTA_TRIM_ABOVE) return makeRoom(core, held, size, now);
   const trimmed: Removable[] = [];
-  for (const message of await oldest(core, held)) {
+  const isSpared = (message: Pick<MessageDocument, 'teal' | 'idate'>) =>
+    savedAt(message) > now - QUOTA_TRIM_SPARES;
+  // Mostly the very oldest says that nothing may go.
+  const [first] = await oldest(core, held, 1);
+  const candidates = first && !isSpared(first) ? await oldest(core, held, MAX_TRIMMED_TO_FIT) : [];
+  for (const message of candidates) {
     const enough = trimmed.length < MAX_TRIMMED ? quota * QUOTA_TRIM_TO : quota;
-    if (after <= enough || savedAt(message) > now - QUOTA_TRIM_SPARES) break;
+    if (after <= enough || isSpared(message)) break;
     trimmed.push(message);
     after -= message.size;
   }
@@ -126,12 +131,13 @@ export async function makeRoom(core: Core, held: Held, size: number, now: number
 function oldest(
   { collections: { messages } }: Core,
   { mailbox }: Held,
+  limit: number,
 ): Promise<(Removable & Pick<MessageDocument, 'idate'>)[]> {
   return messages
     .find({ mailbox: mailbox._id, uid: { $lt: mailbox.uidNext } })
     .project<Removable & Pick<MessageDocument, 'idate'>>({ ...removable, idate: 1 })
     .sort({ uid: 1 })
-    .limit(MAX_TRIMMED_TO_FIT)
+    .limit(limit)
     .toArray();
 }
 

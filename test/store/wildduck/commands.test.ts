@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { without } from '../../harness/peers.ts';
 import { openTestWildduck } from '../../harness/wildduck-store.ts';
-import { start, text } from '../../contract/fixture.ts';
+import { sized, start, text } from '../../contract/fixture.ts';
 
 /** More than this for one message from its arrival to its end would be a step back: docs/scale-out.md names it. */
 const MOST = 25;
@@ -72,5 +72,25 @@ describe('commands to the database', { skip: without('MongoDB and Redis (MONGODB
       .flat()
       .filter((command) => /teal\.(queue|plans)/.test(command));
     assert.deepEqual(queued, [], 'nothing is asked of the queue');
+  });
+
+  test('a delivery to an account that is nearly full of young mail looks at one message, not at all', async () => {
+    let finds: unknown[] = [];
+    await using opened = await openTestWildduck({
+      quota: 1000,
+      onCommand: ({ commandName, command }) => {
+        if (commandName === 'find' && command['find'] === 'messages') finds.push(command['limit']);
+      },
+    });
+    const { store } = opened;
+    const { account } = await store.accounts.create('a@example.org', 'hash', start);
+    const deliver = () => {
+      const deliveries = [{ account: account.id, push: false }];
+      return store.accept({ now: start, message: sized(100), headerSize: 6, deliveries });
+    };
+    for (let n = 0; n < 8; n += 1) await deliver();
+    finds = [];
+    await deliver();
+    assert.deepEqual(finds, [1]);
   });
 });
