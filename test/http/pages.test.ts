@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { crc32, inflateSync } from 'node:zlib';
+import type { Addresses } from '../../src/http/addresses.ts';
 import { qrPng, qrSvg } from '../../src/http/site/qr.ts';
 import { renderMarkdown } from '../../src/http/site/template.ts';
+import { commonValues, linkValues } from '../../src/http/site/values.ts';
 import { without } from '../harness/peers.ts';
 import { startTestRelay } from '../harness/relay.ts';
 import type { TestRelay } from '../harness/relay.ts';
@@ -132,6 +134,8 @@ describe('www_folder', () => {
     await mkdir(join(dir, 'plain', 'sub'));
     await writeFile(join(dir, 'plain', 'index.html'), '<script>mine()</script>');
     await writeFile(join(dir, 'plain', 'sub', 'a.txt'), 'a');
+    await mkdir(join(dir, 'plain', 'help'));
+    await writeFile(join(dir, 'plain', 'help', 'index.html'), 'helpful');
     await writeFile(join(dir, 'plain', '.git', 'secret.txt'), 'secret');
     await writeFile(join(dir, 'secret.txt'), 'secret');
     await symlink(join(dir, 'secret.txt'), join(dir, 'plain', 'link.txt'));
@@ -160,11 +164,18 @@ describe('www_folder', () => {
     assert.equal(text, '<script>mine()</script>');
     assert.equal(headers['content-security-policy'], undefined, 'what it needs its owner knows');
     assert.equal((await ask(port, 'GET', '/sub/a.txt')).text, 'a');
+    assert.equal((await ask(port, 'GET', '/help/?lang=en')).text, 'helpful');
+    const folder = await ask(port, 'GET', '/help');
+    assert.deepEqual([folder.status, folder.headers['location']], [301, '/help/']);
+    assert.equal((await ask(port, 'GET', '/index.html')).status, 200);
     for (const target of [
       '/link.txt',
       '/.git/secret.txt',
       '/..%2fsecret.txt',
       '/sub',
+      '/sub/',
+      '//help',
+      '/../plain/help',
       '/%00',
       '/sub%2f..%2f..%2fsecret.txt',
     ]) {
@@ -189,6 +200,43 @@ test('templates fill text in, escaped, and keep sections by what is there', () =
   assert.match(html, /yes/);
   assert.doesNotMatch(html, /no$|never/m);
   assert.doesNotMatch(renderMarkdown('{{a}}', { a: undefined }), /a/);
+  // Upstream's spelling.
+  const link =
+    '[{{ config.mail_domain }}](https://{{config.mail_domain}}/x/{{ mail_domain }}) {{ config.none }}';
+  assert.match(
+    renderMarkdown(link, { mail_domain: 'a.b' }),
+    /<a href="https:\/\/a\.b\/x\/a\.b">a\.b<\/a> \{\{none\}\}/,
+  );
+});
+
+test('docs/pages.md names all that pages may name, and nothing else', async () => {
+  const page = await readFile(new URL('../../docs/pages.md', import.meta.url), 'utf8');
+  const named = new Set(
+    [...page.matchAll(/^\| `\{\{.*?\|/gm)].flatMap(([cell]) => cell.match(/\w+(?=\}\})/g) ?? []),
+  );
+  const addresses: Addresses = {
+    host: 'relay.example',
+    isIpv4: false,
+    certificateIsPublic: () => true,
+    ports: () => ({
+      imaps_port: 993,
+      imap_port: 143,
+      submissions_port: 465,
+      submission_port: 587,
+      https_port: 443,
+    }),
+  };
+  const facts = {
+    maxMessageSize: 1,
+    maxMailboxSize: 1,
+    notifierUrl: '',
+    privacyMail: '',
+    privacyPostal: '',
+    privacyPdo: '',
+    privacySupervisor: '',
+  };
+  const there = Object.keys({ ...commonValues(addresses, facts), ...linkValues('x'), by_invitation: '' });
+  assert.deepEqual([...named].sort(), there.sort());
 });
 
 test('the PNG is one by its own checks', () => {

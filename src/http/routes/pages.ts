@@ -42,8 +42,12 @@ export function pageRoutes(app: WebApp, { addresses, newAccounts, source, site }
       reply.header('cache-control', page.personal ? 'no-store' : `max-age=${MAX_AGE}`);
       return reply.type('text/html; charset=utf-8').send(page.html);
     }
-    const file = await source.file(path);
+    const [target = ''] = request.url.split('?', 1);
+    const inside = `${path.replace(/\/$/, '')}/index.html`;
+    const file = await source.file(target.endsWith('/') && path !== 'index.html' ? inside : path);
     if (file) return reply.header('cache-control', `max-age=${MAX_AGE}`).type(file.type).send(file.bytes);
+    // As upstream's web server: links in the page are meant from within the folder.
+    if (!target.endsWith('/') && (await source.file(inside))) return reply.redirect(`${target}/`, 301);
     // Upstream's name for it, on paper here and there; where there is a page of that name, it was found above.
     if (path === 'policy.html') return reply.redirect('/privacy.html', 301);
     return reply.callNotFound();

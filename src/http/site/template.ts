@@ -6,10 +6,12 @@ export type Values = Readonly<Record<string, string | { readonly html: string } 
 /**
  * A page of Markdown as HTML. `{{name}}` becomes its value, also within a link. What stands between `{{#name}}` and
  * `{{/name}}`, each on a line of its own, is kept where the value is there and not empty; between `{{^name}}` and
- * `{{/name}}` where it is not. A name without a value is left as it is, so that whoever edits the page sees it.
+ * `{{/name}}` where it is not. A name without a value is left as it is, so that whoever edits the page sees it. Pages
+ * from an upstream relay say `{{ config.name }}`, which is the same.
  */
 export function renderMarkdown(source: string, values: Values): string {
-  const html = marked.parse(withoutSections(source, values), { async: false });
+  const plain = source.replace(/\{\{\s*(?:config\.)?(\w+)\s*\}\}/g, '{{$1}}');
+  const html = marked.parse(withoutSections(plain, values), { async: false });
   // Within links, Markdown has escaped the braces.
   return html.replace(/(?:\{\{|%7B%7B)(\w+)(?:\}\}|%7D%7D)/g, (whole, name: string) => {
     const value = values[name];

@@ -25,6 +25,8 @@ export function commonValues(addresses: Addresses, facts: SiteFacts): Values {
   const ports = addresses.ports();
   return {
     domain: addresses.host,
+    // Upstream's name for it.
+    mail_domain: addresses.host,
     origin: originOf(addresses),
     ...Object.fromEntries(Object.entries(ports).map(([key, port]) => [key, String(port)])),
     max_message_size: sizeText(facts.maxMessageSize),
@@ -45,7 +47,7 @@ export interface Invitation {
 
 /** Whether a page speaks of the invitation at all. */
 export function invites(markdown: string): boolean {
-  return /(link|qr|why_not)\}\}/.test(markdown);
+  return /(link|qr|why_not)\s*\}\}/.test(markdown);
 }
 
 /** Of every visit; the code that all visitors are shown is made once. */

@@ -3,7 +3,11 @@ import type { Collections } from './connect.ts';
 
 /** Indexes of WildDuck's that Teal's own queries need, under WildDuck's names, so that its programs find them made. */
 const wildducks: Readonly<Record<string, readonly IndexDescription[]>> = {
-  users: [{ name: 'users_dotless', key: { unameview: 1 }, unique: true }],
+  users: [
+    { name: 'users_dotless', key: { unameview: 1 }, unique: true },
+    // WildDuck looks here when it makes one.
+    { name: 'users', key: { username: 1 } },
+  ],
   addresses: [
     { name: 'address_dotless', key: { addrview: 1 }, unique: true },
     { name: 'user', key: { user: 1 } },
@@ -13,6 +17,7 @@ const wildducks: Readonly<Record<string, readonly IndexDescription[]>> = {
     { name: 'mailbox_modseq_uid', key: { mailbox: 1, modseq: 1, uid: 1 } },
     { name: 'user_searchable_flag', key: { user: 1, searchable: 1 } },
   ],
+  threads: [{ name: 'thread', key: { user: 1, ids: 1 } }],
   journal: [
     { name: 'mailbox_modseq', key: { mailbox: 1, modseq: 1 } },
     { name: 'user_limit_id', key: { user: 1, _id: 1 } },
