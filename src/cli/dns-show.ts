@@ -105,7 +105,13 @@ function tableText(
       relativeName(name, zone),
       formText(data),
     ]),
-    ...addresses.map((address) => ['should', 'PTR', address, '(where it is rented)', `${domain}.`]),
+    ...(addresses.length > 0 ? addresses : ['<its addresses>']).map((address) => [
+      'should',
+      'PTR',
+      address,
+      '(where it is rented)',
+      `${domain}.`,
+    ]),
   ];
   const head = ['grade', 'type', 'name in full', `name in ${zone}`, 'value'];
   const widths = head.map((_, column) =>

@@ -78,8 +78,9 @@ export function wantedRecords(facts: ZoneFacts): readonly WantedRecord[] {
       name,
       data: { type: 'TXT', text: value },
       // Other relays take no mail without a signature; Ed25519 (RFC 8463) is beside RSA, and few look at it.
-      grade: /(^|;)\s*k=ed25519/.test(value) ? 'should' : 'must',
-      why: 'the key that signs our mail: other relays refuse mail without it',
+      ...(/(^|;)\s*k=ed25519/.test(value)
+        ? { grade: 'should', why: 'the second key that signs our mail, for those who know its kind' }
+        : { grade: 'must', why: 'the key that signs our mail: other relays refuse mail without it' }),
     })),
     {
       role: 'spf',

@@ -1,5 +1,4 @@
 import type { Clock } from '../clock.ts';
-import { reasonOf } from './dialler.ts';
 
 /** Time that runs out, on the relay's clock; a signal that is aborted by that, or by the one it is made from. */
 export interface Deadline extends Disposable {
@@ -30,4 +29,9 @@ export function unlessAborted<T>(signal: AbortSignal, promise: Promise<T>): Prom
     if (signal.aborted) abort();
     promise.finally(end).then(resolve, reject);
   });
+}
+
+/** Why a signal was aborted, as an Error. */
+export function reasonOf({ reason }: AbortSignal): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
 }

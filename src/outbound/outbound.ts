@@ -51,7 +51,7 @@ export interface Outbound extends Disposable {
 export function createOutbound(parts: OutboundParts): Outbound {
   const { resolver, clock, random } = parts;
   const closing = new AbortController();
-  const dial = createDial(parts.dialler, resolver, parts.from);
+  const dial = createDial(parts);
   const mxdeliv = createMxdeliv({ dial, clock });
   const pool = createSmtpPool(clock);
   const tlsFor = createTlsPolicy(parts);

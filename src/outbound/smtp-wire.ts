@@ -1,8 +1,7 @@
 import type { Socket } from 'node:net';
 import { second } from '../clock.ts';
 import type { Clock } from '../clock.ts';
-import { deadline } from './deadline.ts';
-import { reasonOf } from './dialler.ts';
+import { deadline, reasonOf } from './deadline.ts';
 import { createReplyReader } from './reply.ts';
 import type { Reply } from './reply.ts';
 

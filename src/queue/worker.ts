@@ -137,8 +137,8 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
     const lease = leases.take(batch, since, () => cut.abort('its claim was lost'));
     tries.add(cut);
     destinations.began(batch.destination);
-    if (work.ended) cut.abort('shutting down');
-    const timeout = clock.after(ATTEMPT_TIME, () => cut.abort('time-out'));
+    if (work.ended) cut.abort('this relay was being stopped');
+    const timeout = clock.after(ATTEMPT_TIME, () => cut.abort('the try was cut off after 15 minutes'));
     const over = (reached: boolean | undefined) => {
       timeout[Symbol.dispose]();
       lease[Symbol.dispose]();
@@ -164,7 +164,7 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
       leases.end();
       closing.abort();
       stopListening();
-      for (const cut of tries) cut.abort('shutting down');
+      for (const cut of tries) cut.abort('this relay was being stopped');
       await work.settled();
     },
   };

@@ -111,6 +111,10 @@ describe('teal dns show', () => {
       (await run('dns show', {}, [])).out,
       /; chat\.example\.test\. 3600 IN A <the public IPv4 address/,
     );
+    assert.match(
+      (await run('dns show --format table', {}, [])).out,
+      /^should +PTR +<its addresses> +\(where it is rented\) +chat\.example\.test\.$/m,
+    );
   });
 
   test('names no address at which the relay does not listen', async () => {

@@ -246,6 +246,24 @@ describe('teal doctor', () => {
     const short = await run(env, { ...world, readings });
     assert.match(short.out, /^warn +memory +199 MB of \d+ MB available, below .+: no new accounts$/m);
     assert.match(short.out, /^bad +disk +999 MB free, below .+: no new accounts$/m);
+    // The operator's own certificate, before the first start.
+    const authority = await selfSigned('authority.example');
+    const { cert, key } = await issue('chat.example', authority);
+    const [certFile, keyFile] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
+    const own = {
+      ...env,
+      MAIL_DOMAIN: 'chat.example',
+      TEAL_TLS_EXTERNAL_CERT_AND_KEY: `${certFile} ${keyFile}`,
+    };
+    assert.match((await run(own, world)).out, /^bad +certificate +.*cert\.pem does not exist$/m);
+    await writeFile(certFile, cert);
+    await writeFile(keyFile, key);
+    assert.match((await run(own, world)).out, /^warn +certificate +.* without the chain of its authority/m);
+    await writeFile(certFile, `${cert}\n${authority.cert}`);
+    assert.match(
+      (await run(own, world)).out,
+      /^ok +certificate +.*cert\.pem: 0 days left, for chat\.example$/m,
+    );
     const squatter = createServer();
     await new Promise<void>((resolve) => squatter.listen(smtp, '127.0.0.1', resolve));
     try {

@@ -45,6 +45,17 @@ test('the zone of a public relay', () => {
   ]);
 });
 
+test('what is said of a key is true of it', () => {
+  const keys = wantedRecords(facts).filter(({ role }) => role === 'dkim');
+  assert.deepEqual(
+    keys.map(({ grade, why }) => [grade, /refuse mail without it/.test(why)]),
+    [
+      ['must', true],
+      ['should', false],
+    ],
+  );
+});
+
 test('what does not apply is not wanted: no policy and no CAA without a certificate of an authority', () => {
   const own = lines({ ...facts, issuer: undefined, certificateIsPublic: false, tlsReportAddress: undefined });
   assert.deepEqual(

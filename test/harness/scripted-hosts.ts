@@ -2,6 +2,7 @@ import { createDial } from '../../src/outbound/dialler.ts';
 import type { Dial, Dialler } from '../../src/outbound/dialler.ts';
 import { createTlsPolicy } from '../../src/outbound/tls-policy.ts';
 import type { TlsPolicy } from '../../src/outbound/tls-policy.ts';
+import { systemClock } from '../../src/machine.ts';
 import type { KeyPair } from '../../src/tls/certificate.ts';
 import { createScriptedMxdeliv } from './scripted-mxdeliv.ts';
 import type { ScriptedMxdeliv } from './scripted-mxdeliv.ts';
@@ -46,7 +47,11 @@ export async function createScriptedHosts(): Promise<ScriptedHosts> {
     authority,
     places,
     dialler,
-    dial: createDial(dialler, { addresses: () => Promise.reject(new Error('no name is to be looked up')) }),
+    dial: createDial({
+      dialler,
+      resolver: { addresses: () => Promise.reject(new Error('no name is to be looked up')) },
+      clock: systemClock,
+    }),
     tlsFor: createTlsPolicy({ unverifiedDomains: [], trustedCa: authority.cert }),
     async smtp(host, script) {
       const server = all.use(await createScriptedSmtp(await issue(host, authority), script));

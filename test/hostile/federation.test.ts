@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { minute, second } from '../../src/clock.ts';
 import { HEAD_START } from '../../src/outbound/channel.ts';
@@ -50,11 +53,29 @@ interface World extends AsyncDisposable {
   waiting(): Promise<string[]>;
 }
 
-async function createWorld(store: StoreName): Promise<World> {
+/** `prepare` is called before the relay is started: with its data it may have mail to bring away. */
+async function createWorld(
+  store: StoreName,
+  dataDir?: string,
+  prepare?: (host: World['host']) => Promise<unknown>,
+): Promise<World> {
   await using begun = new AsyncDisposableStack();
   const clock = createTestClock(Date.now());
   const hosts = begun.use(await createScriptedHosts());
   const dns = begun.use(await createDnsServer());
+  const known = new Set<string>();
+  const publish = (domain: string) => {
+    if (known.has(domain)) return;
+    known.add(domain);
+    dns.add({ name: domain, type: 'MX', ttl: 60, data: { preference: 10, exchange: `mx.${domain}` } });
+  };
+  const host: World['host'] = async (domain, script, certificate) => {
+    publish(domain);
+    const server = await hosts.smtp(`mx.${domain}`, script);
+    if (certificate) server.certificate = await hosts.certificate(`mx.${domain}`, certificate);
+    return server;
+  };
+  await prepare?.(host);
   const log = createEventLog();
   const relay = begun.use(
     await startTestRelay(
@@ -63,18 +84,13 @@ async function createWorld(store: StoreName): Promise<World> {
         TEAL_DNS_SERVERS: dns.address,
         TEAL_HTTPS_PORT: 'off',
         TEAL_MAX_USER_SEND_BURST_SIZE: '1000',
+        ...(dataDir === undefined ? {} : { TEAL_DATA_DIR: dataDir }),
       },
       { clock, log: log.log, dialler: hosts.dialler, trustedCa: hosts.authority.cert },
     ),
   );
   const alice = `alicealic@${relay.domain}`;
   await relay.login(alice, PASSWORD, { countsAsUse: true, peer: '127.0.0.1' });
-  const known = new Set<string>();
-  const publish = (domain: string) => {
-    if (known.has(domain)) return;
-    known.add(domain);
-    dns.add({ name: domain, type: 'MX', ttl: 60, data: { preference: 10, exchange: `mx.${domain}` } });
-  };
   let count = 0;
   const all = begun.move();
   return {
@@ -84,12 +100,7 @@ async function createWorld(store: StoreName): Promise<World> {
     relay,
     log,
     alice,
-    async host(domain, script, certificate) {
-      publish(domain);
-      const server = await hosts.smtp(`mx.${domain}`, script);
-      if (certificate) server.certificate = await hosts.certificate(`mx.${domain}`, certificate);
-      return server;
-    },
+    host,
     web(domain, answer) {
       publish(domain);
       return hosts.mxdeliv(`mx.${domain}`, answer);
@@ -407,6 +418,58 @@ describe('hostile destinations', { timeout: 150_000 }, () => {
       // A bounce is on disk before its row goes.
       await until(async () => (await world.waiting()).join(' ') === 'greylists.test', 'nothing else waits');
     });
+  });
+
+  test('a relay is stopped at once whatever hangs, and the next start goes on', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'teal-stopped-'));
+    const scripts: Readonly<Record<string, SmtpScript>> = {
+      greeting: { greeting: hang },
+      handshake: { handshake: hang },
+      rcpt: { rcpt: () => hang },
+      dot: { dot: hang },
+      healthy: {},
+    };
+    let text: string;
+    {
+      await using world = await createWorld('sqlite', dataDir);
+      await using hole = await createBlackHole();
+      const servers: ScriptedSmtp[] = [];
+      for (const [name, script] of Object.entries(scripts))
+        servers.push(await world.host(domainOf(name), script));
+      await world.host('dark.test');
+      world.hosts.places.set('mx.dark.test:443', hole.port).set('mx.dark.test:25', hole.port);
+      world.dns.silence('silent.test');
+      const web = await world.web('web.test', () => hang);
+      text = await world.write(
+        [...Object.keys(scripts), 'dark', 'silent', 'web'].map((name) => `bob@${name}.test`),
+      );
+      await until(
+        () => servers.every(({ connections }) => connections.length === 1) && web.requests.length === 1,
+        'all are being asked',
+      );
+      await until(() => servers[3]?.transactions.length === 1, 'one has it and does not say so');
+      await until(async () => !(await world.waiting()).includes('healthy.test'), 'one has it and said so');
+      const began = performance.now();
+      await world.relay[Symbol.asyncDispose]();
+      // Nobody has turned the clock: what it waited for would never have come.
+      assert.ok(performance.now() - began < 4000);
+      for (const { open } of [...servers.slice(0, 4), web]) assert.equal(open, 0);
+    }
+    {
+      const servers: ScriptedSmtp[] = [];
+      await using world = await createWorld('sqlite', dataDir, async (host) => {
+        for (const name of [...Object.keys(scripts), 'dark', 'silent', 'web'])
+          servers.push(await host(domainOf(name)));
+      });
+      await until(async () => (await world.waiting()).length === 0, 'all have it');
+      assert.deepEqual(
+        servers.map(({ transactions }) => transactions.filter((one) => one.text.includes(text)).length),
+        // The healthy one had it before; who had it and did not say so has it twice.
+        [1, 1, 1, 1, 0, 1, 1, 1],
+      );
+      assert.deepEqual(await world.inbox(), []);
+    }
+    await rm(dataDir, { recursive: true, force: true });
   });
 
   test('what stays hostile to the end of its life comes back with the last reason', async () => {

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectHttp2, constants } from 'node:http2';
 import type { ClientHttp2Session } from 'node:http2';
-import { request as httpsRequest } from 'node:https';
+import { Agent, request as httpsRequest } from 'node:https';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { refuse } from '../../src/errors.ts';
 import { createHttps } from '../../src/http/https-listener.ts';
+import { HEAD_TIME } from '../../src/http/connections.ts';
 import { BODY_TIME, mxdelivRoutes } from '../../src/http/routes/mxdeliv.ts';
 import type { Listener } from '../../src/http/listener.ts';
 import { createWebApp } from '../../src/http/web-app.ts';
@@ -22,7 +23,7 @@ import { createCertificate } from '../../src/tls/certificate.ts';
 import { connectImap } from '../harness/imap-client.ts';
 import { createTestClock } from '../harness/clock.ts';
 import { createDnsServer } from '../harness/dns-server.ts';
-import { mail } from '../harness/encrypted-mail.ts';
+import { armor, controlPart, dataPart, encryptedPackets, mail } from '../harness/encrypted-mail.ts';
 import { startTestRelay } from '../harness/relay.ts';
 import { selfSigned } from '../harness/self-signed.ts';
 import { makeDkimKey, signMessage } from '../harness/signed-mail.ts';
@@ -40,6 +41,7 @@ function post1(
   body: string | Buffer,
   method = 'POST',
   path = '/mxdeliv',
+  agent: Agent | false = false,
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = httpsRequest(
@@ -50,7 +52,7 @@ function post1(
         path,
         headers: fields,
         rejectUnauthorized: false,
-        agent: false,
+        agent,
         maxHeaderSize: 1 << 20,
       },
       (response) => {
@@ -205,12 +207,8 @@ describe('POST /mxdeliv', () => {
     return session;
   }
 
-  const ways: [
-    string,
-    typeof post1 extends (port: number, ...rest: infer Rest) => unknown
-      ? (...rest: Rest) => Promise<Answer>
-      : never,
-  ][] = [
+  type Post = (fields: Fields, body: string | Buffer, method?: string, path?: string) => Promise<Answer>;
+  const ways: [string, Post][] = [
     ['HTTP/1.1', (...rest) => post1(listener.port, ...rest)],
     [
       'HTTP/2',
@@ -387,6 +385,63 @@ describe('POST /mxdeliv', () => {
     assert.deepEqual(received, []);
   });
 
+  test(
+    'a body without end is refused at the limit, and its connection lasts no longer than any that is idle',
+    { timeout: 20_000 },
+    async () => {
+      const endless = connect({ port: listener.port, host: '127.0.0.1', rejectUnauthorized: false });
+      endless.on('error', () => {});
+      await once(endless, 'secureConnect');
+      let answer = '';
+      endless.on('data', (chunk: Buffer) => (answer += chunk.toString()));
+      endless.write(
+        'POST /mxdeliv HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nX-MAIL-TO: alice@chat.test\r\n\r\n',
+      );
+      const line = `${'x'.repeat(0x3ffe)}\r\n`;
+      const gone = new Promise((resolve) => endless.once('close', resolve));
+      const write = async () => {
+        while (!endless.closed) {
+          endless.write(`4000\r\n${line}\r\n`);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      };
+      const writing = write().catch(() => {});
+      while (!answer.includes('552 ')) await new Promise((resolve) => setImmediate(resolve));
+      assert.match(answer, /^HTTP\/1\.1 413 /);
+      // No memory is held, and no place: the rest is dropped as it comes.
+      while (admission.count > 0) await new Promise((resolve) => setImmediate(resolve));
+      clock.advance(HEAD_TIME);
+      await gone;
+      await writing;
+      assert.deepEqual(received, []);
+    },
+  );
+
+  test('after a refusal that came before the body the same connection takes the next message', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    try {
+      const elsewhere = { 'X-MAIL-TO': 'x@other.test' };
+      const large = text + `${'x'.repeat(70)}\r\n`.repeat(10_000);
+      const sockets = new Set<unknown>();
+      agent.on('free', (socket) => sockets.add(socket));
+      for (const [fields, status] of [
+        [elsewhere, 400],
+        [here, 200],
+        [{ ...here, Expect: '100-continue' }, 200],
+      ] as const) {
+        const answer = await post1(listener.port, fields, large, 'POST', '/mxdeliv', agent);
+        assert.equal(answer.status, status);
+      }
+      assert.equal(sockets.size, 1, 'it was one connection');
+      assert.deepEqual(
+        received.map(({ message }) => message.length),
+        [large.length, large.length],
+      );
+    } finally {
+      agent.destroy();
+    }
+  });
+
   test('who hangs up in the middle leaves nothing behind, and half a message is none', async () => {
     const left = async () => {
       while (admission.count > 0) await new Promise((resolve) => setImmediate(resolve));
@@ -438,6 +493,40 @@ describe('POST /mxdeliv', () => {
 });
 
 describe('/mxdeliv of a relay', () => {
+  test('takes the largest message that there may be, by HTTP/1.1 and HTTP/2, and not a byte more', async () => {
+    await using dns = await createDnsServer();
+    const key = makeDkimKey();
+    dns.setTxt('sel._domainkey.chat.test', key.record);
+    const parts = [controlPart, dataPart(armor(encryptedPackets(23_000_000)))];
+    const largest = signMessage(mail({ parts }), { domain: 'chat.test', selector: 'sel', key });
+    const longer = Buffer.concat([largest, Buffer.from('x')]);
+    assert.ok(largest.length > 30 * 1024 * 1024);
+    await using relay = await startTestRelay({
+      TEAL_DNS_SERVERS: dns.address,
+      TEAL_MAX_MESSAGE_SIZE: String(largest.length),
+    });
+    const alice = `aliceinch@${relay.domain}`;
+    await relay.login(alice, 'password-1', { countsAsUse: true, peer: '127.0.0.1' });
+    const fields = { 'X-MAIL-FROM': 'alice@chat.test', 'X-MAIL-TO': alice };
+    const port = relay.ports.https_port ?? 0;
+    const session = dial2(port);
+    try {
+      for (const post of [post1.bind(undefined, port), post2.bind(undefined, session)]) {
+        assert.deepEqual(await post(fields, largest), { status: 200, text: '250 OK' });
+        assert.deepEqual(await post(fields, longer), {
+          status: 413,
+          text: '552 Message exceeds maximum size',
+        });
+      }
+    } finally {
+      session.destroy();
+    }
+    const account = await relay.store.accounts.find(alice);
+    const inbox = account && (await relay.store.mailboxes.find(account.id, 'INBOX'));
+    const messages = inbox ? await relay.store.messages.get(inbox.id, [1, 2, 3]) : [];
+    assert.equal(messages.length, 2);
+  });
+
   test('has the rules of port 25, and so has every route by HTTP/2', async () => {
     await using dns = await createDnsServer();
     const key = makeDkimKey();

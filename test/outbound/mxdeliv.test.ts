@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { Consignment } from '../../src/outbound/consignment.ts';
-import { CONNECT_TIME, createMxdeliv, MAX_IDLE_PER_HOST, POST_TIME } from '../../src/outbound/mxdeliv.ts';
+import {
+  CONNECT_TIME,
+  createMxdeliv,
+  MAX_IDLE,
+  MAX_IDLE_PER_HOST,
+  POST_TIME,
+} from '../../src/outbound/mxdeliv.ts';
 import type { Mxdeliv, Posted } from '../../src/outbound/mxdeliv.ts';
 import { targetOf } from '../../src/outbound/target.ts';
 import type { Target } from '../../src/outbound/target.ts';
@@ -187,6 +193,18 @@ describe('the client of /mxdeliv', { timeout: 60_000 }, () => {
     await Promise.all(sockets.map((socket) => mxdeliv.post(target, consignment(), socket, never)));
     await until(() => server.open === MAX_IDLE_PER_HOST, 'the others are closed');
     assert.equal(server.requests.length, 13);
+  });
+
+  test('of all hosts together no more wait than so many, and none waits for another', async () => {
+    const targets = Array.from({ length: MAX_IDLE + 20 }, (_, n) => ({
+      ...target,
+      https: { ...target.https, key: `host ${n}` },
+    }));
+    for (const one of targets) {
+      const opened = await mxdeliv.open(one, never);
+      assert.equal((await mxdeliv.post(one, consignment(), opened, never)).kind, 'taken');
+    }
+    await until(() => server.open === MAX_IDLE, 'the others are closed');
   });
 
   test('a connection opened for a request that finds a better one is closed', async () => {

@@ -12,7 +12,7 @@ import { createScriptedHosts } from '../harness/scripted-hosts.ts';
 import type { CertificateKind, ScriptedHosts } from '../harness/scripted-hosts.ts';
 import { createScriptedSmtp } from '../harness/scripted-smtp.ts';
 import type { ScriptedSmtp, SmtpScript } from '../harness/scripted-smtp.ts';
-import { until } from '../harness/until.ts';
+import { turns, until } from '../harness/until.ts';
 
 const never = new AbortController().signal;
 
@@ -217,6 +217,25 @@ describe('the SMTP client', { timeout: 60_000 }, () => {
       await allClosed();
     });
   }
+
+  test('a server that says its reply letter by letter has no more time for it', async () => {
+    let dripping = true;
+    const drip: Act = async (socket) => {
+      while (dripping) {
+        socket.write('2');
+        await turns(1);
+      }
+    };
+    const connecting = failure(connect({ greeting: inTurn(raw('220-'), drip) }));
+    await until(() => clock.waiting === 1, 'it waits');
+    for (let n = 0; n < 6; n++) {
+      await turns(5);
+      clock.advance(STEP_TIME.greeting / 6);
+    }
+    assert.match((await connecting).message, /its greeting took more than 60 s/);
+    dripping = false;
+    await allClosed();
+  });
 
   test('replies that nobody asked for are not hoarded', async () => {
     using client = await connect({

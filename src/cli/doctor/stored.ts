@@ -1,5 +1,4 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { reverseName } from '../../dns/addresses.ts';
 import { checkZone } from '../../dns/check.ts';
 import { DnsTrouble } from '../../dns/resolver.ts';
@@ -10,6 +9,7 @@ import type { Settings } from '../../settings/table.ts';
 import type { Values } from '../../store/contract.ts';
 import { openValues, storeIsThere } from '../../stores.ts';
 import { readAcmeCertificate } from '../../tls/acme-state.ts';
+import { BadCertificateFile, readKeyPair } from '../../tls/files.ts';
 import { readZoneFacts } from '../../zone-facts.ts';
 import { openAuthority } from '../dns.ts';
 import type { DnsWorld } from '../dns.ts';
@@ -33,7 +33,7 @@ export async function stored(
     return [
       ok('store', 'there is none yet: it is made when Teal is started'),
       await dnsWithoutStore(settings, world, 'made with the store; teal dns show makes both'),
-      certificateLine(domain, await shown(settings, domain, ports)),
+      ...(await certificate(settings, domain, ports)),
     ];
   }
   try {
@@ -51,7 +51,7 @@ export async function stored(
     return [
       bad('store', `cannot be opened: ${why}`),
       await dnsWithoutStore(settings, world, 'in the store'),
-      certificateLine(domain, await shown(settings, domain, ports)),
+      ...(await certificate(settings, domain, ports)),
     ];
   }
 }
@@ -103,11 +103,16 @@ async function certificate(
   settings: Settings,
   domain: string,
   ports: readonly PortFact[],
-  values: Values,
-): Promise<Line> {
+  values?: Values,
+): Promise<readonly Line[]> {
   const running = await shown(settings, domain, ports);
-  const kept = running ?? inFiles(settings) ?? (await inStore(values));
-  return certificateLine(domain, kept);
+  const { tls_external_cert_and_key: files } = settings;
+  if (files === undefined)
+    return [certificateLine(domain, running ?? (values === undefined ? undefined : await inStore(values)))];
+  const line = await filesLine(files, domain);
+  if (running === undefined) return [line];
+  // What is served may be older than what stands in the files, or lack what the files lack.
+  return [certificateLine(domain, running), ...(line.state === 'ok' ? [] : [line])];
 }
 
 function certificateLine(domain: string, fact: CertificateFact | undefined): Line {
@@ -136,10 +141,22 @@ async function shown(
   }
 }
 
-function inFiles({ tls_external_cert_and_key: files }: Settings): CertificateFact | undefined {
-  if (files === undefined) return undefined;
-  const found = attempt(() => new X509Certificate(readFileSync(files.cert)));
-  return found && { from: files.cert, certificate: found, untrusted: selfSigned(found) };
+/** What Teal would make of the files at a start. */
+async function filesLine({ cert, key }: { cert: string; key: string }, domain: string): Promise<Line> {
+  const problems: string[] = [];
+  try {
+    const checks = {
+      now: systemClock.now(),
+      names: [domain],
+      warn: (problem: string) => problems.push(problem),
+    };
+    const found = new X509Certificate((await readKeyPair(cert, key, checks)).cert);
+    const line = certificateLine(domain, { from: cert, certificate: found, untrusted: selfSigned(found) });
+    return line.state === 'ok' && problems.length > 0 ? warn(line.topic, problems.join('; ')) : line;
+  } catch (error) {
+    if (!(error instanceof BadCertificateFile)) throw error;
+    return bad('certificate', error.message);
+  }
 }
 
 async function inStore(values: Values): Promise<CertificateFact | undefined> {
