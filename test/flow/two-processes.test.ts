@@ -129,8 +129,12 @@ describe(
 
     before(async () => {
       cluster = open.use(await openTestCluster());
-      first = open.use(await Member.start(cluster.env));
-      const second = open.use(await Member.start(cluster.env));
+      // At the same moment, on an empty database.
+      const members = [Member.start(cluster.env), Member.start(cluster.env)] as const;
+      for (const started of await Promise.allSettled(members))
+        if (started.status === 'fulfilled') open.use(started.value);
+      first = await members[0];
+      const second = await members[1];
       const [coreOfAlice, coreOfBob] = [open.use(await DeltaChat.start()), open.use(await DeltaChat.start())];
       const account = (core: DeltaChat, name: string, member: Member) =>
         core.account(`${name}@${testDomain}`, 'a long password', member.servers);

@@ -74,7 +74,7 @@ describe('commands to the database', { skip: without('MongoDB and Redis (MONGODB
     assert.deepEqual(queued, [], 'nothing is asked of the queue');
   });
 
-  test('a delivery to an account that is nearly full of young mail looks at one message, not at all', async () => {
+  test('a delivery to an account that is nearly full of young mail looks at one message, not at thousands', async () => {
     let finds: unknown[] = [];
     await using opened = await openTestWildduck({
       quota: 1000,
