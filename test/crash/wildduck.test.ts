@@ -13,7 +13,7 @@ import { without } from '../harness/peers.ts';
 import { openTestDatabase } from '../harness/test-database.ts';
 import type { TestDatabase } from '../harness/test-database.ts';
 import { openTestWildduck } from '../harness/wildduck-store.ts';
-import { createLedger, runAndKill, sha256Of, verify, verifyQueue } from './ledger.ts';
+import { createLedger, runAndKill, sha256OfMany, verify, verifyQueue } from './ledger.ts';
 import type { Ledger } from './ledger.ts';
 
 const KILLS = 8;
@@ -90,8 +90,7 @@ async function verifyCollections({ database }: TestDatabase): Promise<void> {
 async function verifyOnce(store: Store, mailboxes: Iterable<MailboxId>): Promise<void> {
   for (const inbox of mailboxes) {
     const uids = (await store.messages.snapshot(inbox))?.uids ?? [];
-    const hashes: string[] = [];
-    for (const uid of uids) hashes.push(await sha256Of(store, inbox, uid));
+    const hashes = await sha256OfMany(store, inbox, uids);
     assert.equal(new Set(hashes).size, hashes.length, 'a message is there twice');
   }
 }
