@@ -317,7 +317,7 @@ export function moveSuite(
       await using to = await makeTo();
       // Each time it dies some reads further on; what was read before may or may not have been written.
       let killed = 0;
-      for (let reads = 1; ; reads += Math.ceil(reads / 2)) {
+      for (let reads = 1; ; reads *= 2) {
         let left = reads;
         const dying = async function* <Item>(items: AsyncIterable<Item>) {
           for await (const item of items) {

@@ -28,6 +28,8 @@ export interface ConnectOptions {
   readonly redisUrl: string;
   readonly database?: string;
   readonly onFault: (where: string, error: Error) => void;
+  /** The database is only to be read: no index is made. */
+  readonly readOnly?: boolean;
   /** Told of each command that goes to the database: for tests that count. */
   readonly onCommand?: (event: CommandStartedEvent) => void;
 }
@@ -93,7 +95,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     await client.connect();
     const mongo = client.db(options.database);
     const collections = collectionsOf(mongo);
-    await createIndexes(mongo, collections);
+    if (!options.readOnly) await createIndexes(mongo, collections);
     const openRedis = (more: RedisOptions = {}) => redisOf(options, more);
     const redis = openRedis({ enableOfflineQueue: false });
     return {

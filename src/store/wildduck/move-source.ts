@@ -51,7 +51,7 @@ const PAGE = 100;
  */
 export async function openWildduckSource(options: MoveOptions): Promise<MoveSource> {
   await using opening = new AsyncDisposableStack();
-  const parts = opening.use(await createSourceParts(options));
+  const parts = opening.use(await createSourceParts({ ...options, readOnly: true }));
   if (await wrap(() => isServed(parts.connection)))
     throw new Error('a Teal serves the database, or was killed within the last three minutes');
   const { plans, doomed } = parts.connection.collections;
