@@ -1,17 +1,12 @@
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { listenOnQuietPort } from './quiet-port.ts';
 import { testDomain } from './relay.ts';
 
-/** Ports that nobody had a moment ago; for relays that must come back on the same ones. */
+/** Ports that nobody had a moment ago, and that others do not get by chance; for relays that come back on the same ones. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer();
-      return new Promise<typeof server>((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports = await Promise.all(servers.map(listenOnQuietPort));
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
 }

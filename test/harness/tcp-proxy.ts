@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { listenOnQuietPort } from './quiet-port.ts';
 
 /** A server on 127.0.0.1 that passes everything on to another, until a test has it fail in one way or another. */
 export interface TcpProxy extends AsyncDisposable {
@@ -58,12 +59,7 @@ export async function createTcpProxy(target: {
     if (stalled) for (const socket of [client, upstream]) socket.pause();
   });
 
-  const listen = async (port: number) => {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-  };
-  await listen(0);
-  const { port } = server.address() as AddressInfo;
+  const port = await listenOnQuietPort(server);
 
   const stop = async () => {
     if (!server.listening) return;
@@ -86,7 +82,9 @@ export async function createTcpProxy(target: {
     async resume() {
       stalled = false;
       for (const socket of sockets) socket.resume();
-      if (!server.listening) await listen(port);
+      if (server.listening) return;
+      server.listen(port, '127.0.0.1');
+      await once(server, 'listening');
     },
     [Symbol.asyncDispose]: stop,
   };

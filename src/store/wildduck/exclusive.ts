@@ -60,6 +60,8 @@ const PATIENCE = 30 * second;
 const LOOK_FIRST = 4;
 const LOOK_LAST = 25;
 const MAX_TRIES = 8;
+/** Mailboxes whose last commit had no answer; of more, the others are told at the next look at all (bus.ts). */
+const MAX_UNTOLD = 1000;
 
 /** The hold was not ours any more when the work was to be made visible: nothing of it is. */
 class Superseded extends Error {
@@ -189,7 +191,7 @@ export function createExclusive(parts: ExclusiveParts): Exclusive {
     const { matchedCount } = await mailboxes
       .updateOne({ ...mine, ...unchanged }, { $set: { uidNext, modifyIndex }, ...release })
       .catch((error: unknown) => {
-        untold.set(id.toHexString(), { fence, modifyIndex, changes, entries });
+        if (untold.size < MAX_UNTOLD) untold.set(id.toHexString(), { fence, modifyIndex, changes, entries });
         throw error;
       });
     if (matchedCount === 0) throw new Superseded('another has the mailbox');
