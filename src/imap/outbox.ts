@@ -17,6 +17,11 @@ export interface Outbox {
   write(data: Piece): void;
   /** As `write`, for what may be big: waits while the peer does not read. Rejects with ConnectionGone. */
   send(data: Buffer): Promise<void>;
+  /**
+   * Writes the beginning of a response, `* `, of which whatever is written next is the rest. With the next flush, so to be
+   * called before it.
+   */
+  beginResponse(): void;
   /** Hands what was gathered to the socket, as one write. */
   flush(): void;
   /** Flushes; resolves once the peer has read all but `HIGH_WATER`. Rejects with ConnectionGone. */
@@ -55,6 +60,11 @@ const SLICE = 64 * 1024;
  */
 const SMALL_WINDOW = { windowBits: 12, memLevel: 5, chunkSize: 8 * 1024 } as const;
 
+/** How an untagged response begins. */
+const BEGINNING = Buffer.from('* ');
+/** What has begun goes on like this where no untagged response follows: true always here, and Delta Chat passes over it. */
+const NO_NEWS = Buffer.from('0 RECENT\r\n');
+
 export interface OutboxOptions {
   readonly socket: Socket;
   readonly clock: Clock;
@@ -69,6 +79,8 @@ export function createOutbox({ socket, clock, giveUp }: OutboxOptions): Outbox {
   /** Bytes in the compressor. */
   let deflating = 0;
   let closed = false;
+  /** A response has begun. */
+  let begun = false;
   /** Whoever waits for the peer to read. One command runs at a time, so there is one at most. */
   let waiter: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined;
 
@@ -118,19 +130,35 @@ export function createOutbox({ socket, clock, giveUp }: OutboxOptions): Outbox {
     if (size >= GATHER) flush();
   }
 
+  /** `data`, or the rest of the response that has begun. */
+  function restOf(data: Buffer): Buffer {
+    if (!begun) return data;
+    begun = false;
+    return data.subarray(0, BEGINNING.length).equals(BEGINNING)
+      ? data.subarray(BEGINNING.length)
+      : Buffer.concat([NO_NEWS, data]);
+  }
+
   return {
     write(data) {
       if (closed || data.length === 0) return;
-      gather(bytesOf(data));
+      gather(restOf(bytesOf(data)));
       if (waiting() > MAX_WAITING) giveUp('overflow');
     },
 
-    async send(data) {
+    async send(given) {
+      const data = given.length === 0 ? given : restOf(given);
       for (let at = 0; at < data.length; at += SLICE) {
         if (closed) throw new ConnectionGone();
         gather(data.subarray(at, at + SLICE));
         if (waiting() > HIGH_WATER) await drained();
       }
+    },
+
+    beginResponse() {
+      if (closed || begun) return;
+      gather(BEGINNING);
+      begun = true;
     },
 
     flush,

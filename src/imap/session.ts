@@ -26,12 +26,6 @@ export const LOGIN_TIMEOUT = 60 * second;
 export const IDLE_TIMEOUT = 31 * minute;
 /** Commands that made no sense, on one connection (wildduck.md 3.3). */
 export const MAX_BAD = 50;
-/**
- * Follows the BYE that breaks a command off. Delta Chat takes a clean end in the middle of a FETCH for the end of its
- * answers, counts what did not come as seen and never asks for it again; half a response is an error to it, and it
- * comes back.
- */
-const BROKEN_OFF = '* ';
 /** Commands after which others get their turn, where none of them had to wait for anything. */
 const TURN_AFTER = 32;
 
@@ -62,8 +56,6 @@ export function startSession({ socket, peer, tls, parts }: SessionOptions): Sess
   let opening: { readonly mailbox: MailboxId; readonly heard: Change[] } | undefined;
   let unsubscribe: (() => void) | undefined;
   let running = false;
-  /** A command is being carried out, and its tagged answer is not written. */
-  let unanswered = false;
   let badCommands = 0;
   let commands = 0;
 
@@ -202,9 +194,19 @@ export function startSession({ socket, peer, tls, parts }: SessionOptions): Sess
       return;
     }
     context.write(statusLine('*', 'BYE', text, code));
-    // To an IDLE nothing is missing that the next SELECT would not tell.
-    if (unanswered && !context.idling) context.write(BROKEN_OFF);
+    if (account) connection.out.beginResponse();
     connection.end();
+  }
+
+  /**
+   * Delta Chat takes a clean end of the connection in the midst of a FETCH for the end of its answers, counts what did not
+   * come as seen and never asks for it again. So the connection never ends cleanly while a mailbox is selected: the next
+   * response has always begun. Half of one is an error to it, and it comes back. With a certificate that is not public the
+   * end of a process that was killed is as clean as any (OpenSSL, for which Delta Chat leaves rustls, does not tell them
+   * apart), and nothing can be said then any more.
+   */
+  function leaveHalfSaid(): void {
+    if (selected) connection.out.beginResponse();
   }
 
   async function handle(event: SplitterEvent): Promise<void> {
@@ -238,16 +240,16 @@ export function startSession({ socket, peer, tls, parts }: SessionOptions): Sess
     const parsed = parseCommand(pieces);
     if ('problem' in parsed) {
       context.write(statusLine(parsed.tag ?? '*', 'BAD', parsed.problem));
+      leaveHalfSaid();
       countBad(true);
       return connection.out.drained();
     }
-    unanswered = true;
     const reply = await run(parsed.command);
     if (connection.closed) throw new ConnectionGone();
     const notices = noticesAfter(parsed.command);
     if (notices !== 'none') tell(notices);
     context.write(statusLine(parsed.tag, reply.status, reply.text, reply.code));
-    unanswered = false;
+    if (!reply.after) leaveHalfSaid();
     countBad(reply.status === 'BAD');
     await connection.out.drained();
     await reply.after?.();

@@ -132,7 +132,15 @@ export async function connectImap({
       return cut(length);
     });
 
+  /** Of a SELECT: then `0 RECENT` is an answer, and not how the half response goes on that ended the one before. */
+  let countedBefore = false;
   const next = async (): Promise<ImapResponse> => {
+    const response = await nextRaw();
+    const counted = countedBefore;
+    countedBefore = response.text.endsWith(' EXISTS');
+    return response.text === '* 0 RECENT' && !counted ? next() : response;
+  };
+  const nextRaw = async (): Promise<ImapResponse> => {
     let text = '';
     const literals: Buffer[] = [];
     for (;;) {

@@ -118,3 +118,29 @@ test('compressed, every flush can be inflated at once, and what was written befo
   assert.equal(String((await received)[0]), '* BYE\r\n');
   await ended;
 });
+
+test('a response that has begun goes on with the next one, or with one that says nothing new', async () => {
+  await using ends = await pair();
+  const { out, reader } = ends;
+  const read = async () => String((await once(reader, 'data'))[0]);
+  out.write('a OK done\r\n');
+  out.beginResponse();
+  out.beginResponse();
+  await out.drained();
+  assert.equal(await read(), 'a OK done\r\n* ');
+
+  out.write('* 1 EXISTS\r\n');
+  out.write('* 2 EXISTS\r\n');
+  out.beginResponse();
+  await out.drained();
+  assert.equal(await read(), '1 EXISTS\r\n* 2 EXISTS\r\n* ');
+
+  out.write('b OK done\r\n');
+  out.beginResponse();
+  await out.drained();
+  assert.equal(await read(), '0 RECENT\r\nb OK done\r\n* ');
+
+  await out.send(Buffer.from('* SEARCH 1\r\n'));
+  await out.drained();
+  assert.equal(await read(), 'SEARCH 1\r\n');
+});

@@ -377,3 +377,25 @@ test('serves a socket that has TLS already, as it comes from 443 by ALPN', async
     server.close();
   }
 });
+
+test('while a mailbox is selected the next response has always begun, but for who takes COMPRESS or his leave', async () => {
+  await using imap = await startImap();
+  await using client = await imap.login();
+  const bytes: Buffer[] = [];
+  client.socket.on('data', (chunk: Buffer) => bytes.push(chunk));
+  const endsIn = async (command: string) => {
+    await client.command(command);
+    return Buffer.concat(bytes.splice(0)).toString('latin1').slice(-4);
+  };
+  for (const [command, end] of [
+    ['NOOP', 'ed\r\n'],
+    ['SELECT INBOX', '\r\n* '],
+    ['NOOP', '\r\n* '],
+    ['UID FETCH 1:* FLAGS', '\r\n* '],
+    ['NONSENSE', '\r\n* '],
+    ['UNSELECT', 'ed\r\n'],
+    ['SELECT INBOX', '\r\n* '],
+    ['LOGOUT', 'ed\r\n'],
+  ] as const)
+    assert.equal(await endsIn(command), end, command);
+});
