@@ -163,9 +163,11 @@ export function createAttempt(parts: AttemptParts): Attempt {
   };
 }
 
-/** The destination is there: it took a recipient, or refused it for good or for now. */
+/** The destination is there: it took a recipient, or refused it for good or for now. A name that is not in DNS says nothing. */
 function isAnswer(outcome: RecipientOutcome): boolean {
-  return outcome.kind !== 'deferred' || outcome.problem.reply !== undefined;
+  if (outcome.kind === 'delivered') return true;
+  const { reply, host } = outcome.problem;
+  return reply !== undefined || (outcome.kind === 'failed' && host !== undefined);
 }
 
 /** Rows whose bounce could not be kept are not done: they are tried again with it, however old they are. */

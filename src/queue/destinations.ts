@@ -2,6 +2,8 @@ import { MAX_EXCEPT } from '../store/contract.ts';
 
 /** Tries to one destination at once. Each is a connection there, and Postfix takes 50 from one client. */
 export const PER_DESTINATION = 4;
+/** The same of one that nobody knows yet: two, so that one large message does not hold up all that follow. */
+export const PER_STRANGER = 2;
 /** Destinations remembered as having failed; more are treated as if they had not. */
 export const MAX_FAILING = 500;
 /** Destinations remembered as having answered the last time, and not to be held up by any number of others. */
@@ -9,12 +11,16 @@ export const MAX_ANSWERED = 1000;
 
 /**
  * Which destinations may have another try now. One that failed the last time has one try at once until it answers
- * again, and all such together have half of the slots. A quarter is for those that answered the last time, so that one
- * user who writes to ten thousand dead names, each for the first time, holds up nobody's mail between living relays.
+ * again, and all such together have half of the slots. One that has not answered yet has two: a few dozen that hang from
+ * the first try on must not use up what is left for others. A quarter is for those that answered the last time, so that
+ * one user who writes to ten thousand dead names, each for the first time, holds up nobody's mail between living relays.
  */
 export interface Destinations {
-  /** When the others have their share: those that answered the last time, at most MAX_EXCEPT. Else undefined: any. */
-  only(): readonly string[] | undefined;
+  /**
+   * Those that answered the last time, at most MAX_EXCEPT: when the others have their share, or it is their `turn` and
+   * there are some. Else undefined: any.
+   */
+  only(turn: boolean): readonly string[] | undefined;
   /** Those that may have no further try now; at most MAX_EXCEPT with up to MAX_EXCEPT - MAX_FAILING slots. */
   atBound(): readonly string[];
   /** Further tries that every destination not at its bound may have; at least 1. */
@@ -38,7 +44,8 @@ export function createDestinations(slots: number): Destinations {
   let failingUnderWay = 0;
   let strangersUnderWay = 0;
 
-  const boundOf = (destination: string) => (failing.has(destination) ? 1 : PER_DESTINATION);
+  const boundOf = (destination: string) =>
+    answered.has(destination) ? PER_DESTINATION : failing.has(destination) ? 1 : PER_STRANGER;
   const count = () => {
     failingUnderWay = 0;
     strangersUnderWay = 0;
@@ -64,12 +71,13 @@ export function createDestinations(slots: number): Destinations {
     leastRoom() {
       // A claim may not tell them apart: where one that failed is not excepted, each gets one.
       if ([...failing].some((one) => !underWay.has(one))) return 1;
-      const below = [...underWay].filter(([destination, tries]) => tries < boundOf(destination));
-      return PER_DESTINATION - Math.max(0, ...below.map(([, tries]) => tries));
+      const rooms = [...underWay].map(([destination, tries]) => boundOf(destination) - tries);
+      return Math.min(PER_STRANGER, ...rooms.filter((room) => room > 0));
     },
-    only() {
+    only(turn) {
       count();
-      return strangersUnderWay < shareOfStrangers ? undefined : [...answered];
+      const all = strangersUnderWay < shareOfStrangers && !(turn && answered.size > 0);
+      return all ? undefined : [...answered];
     },
     room() {
       count();

@@ -5,7 +5,7 @@ import { createDueWork, LONGEST_WAIT, SHORT_WAIT } from '../due-work.ts';
 import type { Undelivered } from '../message/dsn.ts';
 import type { Events } from '../observe/events.ts';
 import type { SendOut } from '../outbound/consignment.ts';
-import { StoreUnavailable } from '../store/contract.ts';
+import { MAX_EXCEPT, StoreUnavailable } from '../store/contract.ts';
 import type { Queue, QueueBatch, Store } from '../store/contract.ts';
 import { createAttempt } from './attempt.ts';
 import { createDestinations } from './destinations.ts';
@@ -81,6 +81,13 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
   let failed = false;
   let othersUntil = 0;
 
+  /**
+   * Where more is due than one claim gives, those that answered the last time have every second one, and of all others
+   * each has its turn before one that was served comes again: a burst, however large, is not before everybody else.
+   */
+  let turn = false;
+  const served = new Set<string>();
+
   /** Starts what can be started; answers with how long nothing more is to be done unless something happens. */
   const look = async (): Promise<number> => {
     while (!work.ended) {
@@ -100,25 +107,43 @@ export function createQueue(parts: QueueParts): AsyncDisposable {
         continue;
       }
       const since = clock.now();
-      const batches = await claim(free, since);
+      const limit = Math.min(free, MAX_CLAIMED_AT_ONCE, destinations.room());
+      const only = destinations.only(turn);
+      const batches = await claim(limit, since, only);
       for (const batch of batches) start(batch, since);
       answered = clock.now();
       failed = false;
-      if (batches.length > 0) continue;
+      if (turn) {
+        turn = false;
+        continue;
+      }
+      if (batches.length >= limit) {
+        turn = true;
+        for (const { destination } of batches) served.add(destination);
+        continue;
+      }
+      if (batches.length > 0 || served.size > 0) {
+        served.clear();
+        continue;
+      }
       const wait = ((await queue.nextDue(destinations.atBound())) ?? Infinity) - clock.now();
       return wait > 0 ? wait : SHORT_WAIT;
     }
     return LONGEST_WAIT;
   };
 
-  const claim = (free: number, now: number): ReturnType<Queue['claim']> =>
+  const claim = (
+    limit: number,
+    now: number,
+    only: readonly string[] | undefined,
+  ): ReturnType<Queue['claim']> =>
     queue.claim(now, {
-      limit: Math.min(free, MAX_CLAIMED_AT_ONCE, destinations.room()),
+      limit,
       perDestination: destinations.leastRoom(),
       rowsPerBatch: ROWS_PER_BATCH,
       leaseMs: LEASE,
-      except: destinations.atBound(),
-      only: destinations.only(),
+      except: [...new Set([...destinations.atBound(), ...served])].slice(0, MAX_EXCEPT),
+      only,
     });
 
   const work = createDueWork({

@@ -18,7 +18,7 @@ export const SIGNATURE = 'DKIM-Signature: v=1; by a test\r\n';
 export const delivered: RecipientOutcome = { kind: 'delivered', via: 'smtp', host: 'mx.test' };
 const problem = { status: '4.4.1', host: undefined, reply: undefined, text: 'no host answers' };
 export const deferred: RecipientOutcome = { kind: 'deferred', problem };
-export const refused: RecipientOutcome = {
+export const refused: Extract<RecipientOutcome, { kind: 'deferred' | 'failed' }> = {
   kind: 'failed',
   problem: { status: '5.1.1', host: 'mx.test', reply: '550 no such user', text: 'there is no such address' },
 };

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { day, minute, second } from '../../src/clock.ts';
 import { BOUNCE_TIME, SETTLE_TIME } from '../../src/queue/attempt.ts';
-import { PER_DESTINATION } from '../../src/queue/destinations.ts';
+import { PER_STRANGER } from '../../src/queue/destinations.ts';
 import { LEASE } from '../../src/queue/leases.ts';
-import { ATTEMPT_TIME } from '../../src/queue/worker.ts';
+import { ATTEMPT_TIME, SLOTS } from '../../src/queue/worker.ts';
 import { deferred, delivered, HEADER, refused, SIGNATURE, until, useWorker } from './worker-at-hand.ts';
 import type { Sending } from './worker-at-hand.ts';
 
@@ -70,25 +70,22 @@ describe('the worker of the queue', { timeout: 60_000 }, () => {
   });
 
   test('a destination that hangs delays no other, and has its tries bounded', async () => {
-    for (let n = 0; n < 3 * PER_DESTINATION; n++) await at.accept([`user${n}@hangs.test`]);
+    for (let n = 0; n < 3 * PER_STRANGER; n++) await at.accept([`user${n}@hangs.test`]);
     await at.accept(['carol@c.test']);
     const { worker, sendings, watch, wake } = at.start({ slots: 20 });
     await using _worker = worker;
     await until(() => sent(sendings).includes('c.test'), 'the other one is under way');
-    await until(
-      () => at.clock.nextDue !== undefined && sendings.length === PER_DESTINATION + 1,
-      'all is begun',
-    );
+    await until(() => at.clock.nextDue !== undefined && sendings.length === PER_STRANGER + 1, 'all is begun');
     const hanging = () => sent(sendings).filter((one) => one === 'hangs.test').length;
-    assert.equal(hanging(), PER_DESTINATION);
+    assert.equal(hanging(), PER_STRANGER);
     sendings.find(({ consignment }) => consignment.destination === 'c.test')?.answer();
     await until(() => watch.settled === 1, 'it is settled');
     await at.accept(['dora@d.test']);
     wake();
     await until(() => sent(sendings).includes('d.test'), 'a later one passes as well');
-    assert.equal(hanging(), PER_DESTINATION, 'still no more');
+    assert.equal(hanging(), PER_STRANGER, 'still no more');
     sendings.find(({ consignment }) => consignment.destination === 'hangs.test')?.answer();
-    await until(() => hanging() === PER_DESTINATION + 1, 'a place is taken by the next');
+    await until(() => hanging() > PER_STRANGER, 'a place is taken by the next');
   });
 
   test('however many destinations hang, one that answered before is not held up', async () => {
@@ -110,18 +107,74 @@ describe('the worker of the queue', { timeout: 60_000 }, () => {
     await until(() => new Set(sent(sendings)).size > 16, 'the next ones');
   });
 
+  test('dozens of destinations that hang from the first try do not hold up a new one', async () => {
+    const names = Array.from({ length: 60 }, (_, place) => `u@dead${place}.test`);
+    for (let n = 0; n < 6; n++) await at.accept(names);
+    const { worker, sendings, wake } = at.start();
+    await using _worker = worker;
+    await until(() => sendings.length === PER_STRANGER * names.length, 'all are tried');
+    assert.ok(sendings.length < (3 / 4) * SLOTS);
+    await at.accept(['carol@new.test']);
+    wake();
+    await until(() => sent(sendings).includes('new.test'), 'it passes');
+  });
+
+  test('in a burst those that answered before have every second claim, and of the others each has its turn', async () => {
+    const { worker, sendings, watch, wake } = at.start({ slots: 8 });
+    await using _worker = worker;
+    const begun = (count: number) => until(() => sendings.length === count, `${count} are under way`);
+    await at.accept(['carol@good.test', 'carol@busy.test']);
+    wake();
+    await begun(2);
+    for (const one of [...sendings]) one.answer();
+    await until(() => watch.settled === 2, 'they have answered');
+    for (let n = 0; n < 3; n++) await at.accept([`u${n}@busy.test`]);
+    wake();
+    await begun(5);
+    // Who has 15 messages for those that are dead has all that is left.
+    for (let n = 0; n < 3; n++)
+      await at.accept(Array.from({ length: 5 }, (_, place) => `u${n}@dead${place}.test`));
+    wake();
+    await begun(10);
+    for (const name of ['dora@new.test', 'dora@good.test']) {
+      at.clock.advance(1);
+      await at.accept([name]);
+    }
+    wake();
+    const dead = sendings.slice(5);
+    const next = ['good.test', 'new.test', 'dead0.test'];
+    for (const [count, name] of next.entries()) {
+      dead[count]?.answer(deferred);
+      await begun(11 + count);
+      assert.equal(sent(sendings).at(-1), name);
+    }
+  });
+
+  test('that a name is not in DNS is no answer', async () => {
+    for (let n = 0; n < 6; n++) await at.accept([`user${n}@nowhere.test`]);
+    const { worker, sendings, watch } = at.start();
+    await using _worker = worker;
+    await until(() => sendings.length === PER_STRANGER, 'two are under way');
+    const noSuchName = { ...refused.problem, host: undefined, reply: undefined };
+    for (const one of [...sendings]) one.answer({ kind: 'failed', problem: noSuchName });
+    await until(() => watch.settled === 2 && at.clock.nextDue !== undefined, 'it waits');
+    await until(() => sendings.length === 3, 'one goes on');
+    sendings[2]?.answer();
+    await until(() => sendings.length === 6, 'the others');
+  });
+
   test('a destination that answered nothing has one try at a time, until it answers', async () => {
     for (let n = 0; n < 6; n++) await at.accept([`user${n}@dead.test`]);
     const { worker, sendings, watch } = at.start();
     await using _worker = worker;
-    await until(() => sendings.length === PER_DESTINATION, 'four are under way');
+    await until(() => sendings.length === PER_STRANGER, 'two are under way');
     for (const one of [...sendings]) one.answer(deferred);
-    await until(() => watch.settled === 4 && sendings.length === 5, 'one goes on');
+    await until(() => watch.settled === 2 && sendings.length === 3, 'one goes on');
     // Settled, looked, and nothing more was begun.
     await until(() => at.clock.nextDue !== undefined, 'it waits');
-    assert.equal(sendings.length, 5);
-    sendings[4]?.answer();
-    await until(() => sendings.length === 6, 'the sixth');
+    assert.equal(sendings.length, 3);
+    sendings[2]?.answer();
+    await until(() => sendings.length === 6, 'the others');
   });
 
   test('a refusal for good is bounced once for all whom it concerns, then done', async () => {
