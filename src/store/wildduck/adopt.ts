@@ -29,20 +29,12 @@ export function createAdopt({
   const adopt: Adopt = async (_id) => {
     const found = await messages.findOne({ _id });
     if (!found || found.teal) return found ?? undefined;
-    const bytes = await collect(wildduck.rebuild(found.mimeTree));
-    const end = bytes.indexOf('\r\n\r\n');
-    const headerSize = end < 0 ? bytes.length : end + 4;
-    const rest = bytes.subarray(headerSize);
+    const { bytes, rest, common } = await rebuilt(wildduck, found);
     const file =
       rest.length > MAX_INLINE
         ? await files.write(rest, { count: 1, magic: randomInt(1, 0x10000) })
         : undefined;
-    const teal: MessageExtra = {
-      headerSize,
-      saved: found.idate.getTime(),
-      head: new Binary(bytes.subarray(0, headerSize)),
-      ...(file ? { file } : { rest: new Binary(rest) }),
-    };
+    const teal: MessageExtra = { ...common, ...(file ? { file } : { rest: new Binary(rest) }) };
     const flags = normalized(found.flags);
     const { modifiedCount } = await messages.updateOne(
       { _id, teal: { $exists: false } },
@@ -65,6 +57,29 @@ export function createAdopt({
     underWay.set(key, adopted);
     return adopted;
   };
+}
+
+/**
+ * For who may write nothing: the message as it would be if it were adopted. Its bytes are put together each time, and are
+ * in memory whole, so to be asked for one at a time.
+ */
+export function createForeignView({ collections, wildduck }: Pick<Core, 'collections' | 'wildduck'>): Adopt {
+  return async (_id) => {
+    const found = await collections.messages.findOne({ _id });
+    if (!found || found.teal) return found ?? undefined;
+    const { bytes, rest, common } = await rebuilt(wildduck, found);
+    const teal: MessageExtra = { ...common, rest: new Binary(rest) };
+    return { ...found, teal, size: bytes.length, flags: normalized(found.flags) };
+  };
+}
+
+/** What WildDuck serves of a message, cut as we keep it. */
+async function rebuilt(wildduck: Core['wildduck'], { mimeTree, idate }: MessageDocument) {
+  const bytes = await collect(wildduck.rebuild(mimeTree));
+  const end = bytes.indexOf('\r\n\r\n');
+  const headerSize = end < 0 ? bytes.length : end + 4;
+  const head = new Binary(bytes.subarray(0, headerSize));
+  return { bytes, rest: bytes.subarray(headerSize), common: { headerSize, saved: idate.getTime(), head } };
 }
 
 async function collect(stream: NodeJS.ReadableStream): Promise<Buffer> {

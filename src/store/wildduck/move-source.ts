@@ -10,7 +10,7 @@ import type {
   SignUpToken,
 } from '../contract.ts';
 import { accountOf } from './accounts.ts';
-import { createAdopt } from './adopt.ts';
+import { createForeignView } from './adopt.ts';
 import { LEASED } from './background.ts';
 import type { LeaseDocument } from './background.ts';
 import { connect, wrap } from './connect.ts';
@@ -85,7 +85,7 @@ export async function createSourceParts(options: MoveOptions): Promise<SourcePar
   const reads = createReads(
     { collections, files },
     createVisible(collections),
-    createAdopt({ collections, files, wildduck }),
+    createForeignView({ collections, wildduck }),
   );
   const open = opening.move();
   return {
@@ -202,13 +202,19 @@ async function* messages(
     );
     if (uids.length === 0) return;
     const page = uids.map(({ uid }) => uid);
-    for (const message of await wrap(() => reads.get(id, page))) {
-      const bytes = await wrap(async () => {
-        await using body = await reads.body(id, message.uid);
-        return body && (await body.read(0, body.size));
-      });
-      if (!bytes) throw new StoreUnavailable(`message ${message.uid} of ${address} has no bytes`);
-      yield { ...message, message: bytes };
+    // To say what a message of WildDuck's own programs is, it has to be put together.
+    const foreign = { mailbox: mailbox._id, uid: { $in: page }, teal: { $exists: false } };
+    const found = await wrap(() => collections.messages.findOne(foreign, { projection: { _id: 1 } }));
+    const atOnce = found ? 1 : PAGE;
+    for (let at = 0; at < page.length; at += atOnce) {
+      for (const message of await wrap(() => reads.get(id, page.slice(at, at + atOnce)))) {
+        const bytes = await wrap(async () => {
+          await using body = await reads.body(id, message.uid);
+          return body && (await body.read(0, body.size));
+        });
+        if (!bytes) throw new StoreUnavailable(`message ${message.uid} of ${address} has no bytes`);
+        yield { ...message, message: bytes };
+      }
     }
     last = page.at(-1) ?? last;
   }
