@@ -9,19 +9,21 @@ import type { TestDatabase } from '../../harness/test-database.ts';
 import { openTestWildduck } from '../../harness/wildduck-store.ts';
 import { headerSize, start, text } from '../../contract/fixture.ts';
 
+const sourceOf = ({ mongodbUrl, redisUrl, name }: TestDatabase) =>
+  openWildduckSource({
+    mongodbUrl,
+    redisUrl,
+    database: name,
+    clock: systemClock,
+    onFault: assert.ifError,
+  });
+
 test(
   'who reads a database to move it makes nothing there: it may be the wrong one',
   { skip: without('MongoDB and Redis (MONGODB_URL, REDIS_URL)') },
   async () => {
     await using database = await openTestDatabase();
-    const { mongodbUrl, redisUrl, name } = database;
-    await using source = await openWildduckSource({
-      mongodbUrl,
-      redisUrl,
-      database: name,
-      clock: systemClock,
-      onFault: assert.ifError,
-    });
+    await using source = await sourceOf(database);
     assert.equal((await source.values()).size, 0);
     assert.deepEqual(await database.database.listCollections().toArray(), []);
   },
@@ -44,7 +46,6 @@ test(
   { skip: without('MongoDB and Redis (MONGODB_URL, REDIS_URL)') },
   async () => {
     await using database = await openTestDatabase();
-    const { mongodbUrl, redisUrl, name } = database;
     const address = 'alice@example.org';
     const message = text('from elsewhere');
     {
@@ -62,13 +63,7 @@ test(
     await database.database.collection('messages').updateMany({ uid: { $gt: 1 } }, { $unset: { teal: 1 } });
     const before = await contents(database);
 
-    await using source = await openWildduckSource({
-      mongodbUrl,
-      redisUrl,
-      database: name,
-      clock: systemClock,
-      onFault: assert.ifError,
-    });
+    await using source = await sourceOf(database);
     const read: MovedMessage[] = [];
     for await (const each of source.messages(address, 'INBOX', 0)) read.push(each);
     assert.deepEqual(
