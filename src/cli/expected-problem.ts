@@ -29,7 +29,7 @@ export async function tellingProblems(
   }
 }
 
-/** Node gives its own TypeErrors a code, too. */
-function isFault(error: Error): boolean {
+/** One of ours, to be told with its stack. Node gives its own TypeErrors a code, too. */
+export function isFault(error: Error): boolean {
   return [TypeError, RangeError, SyntaxError, ReferenceError].some((kind) => error instanceof kind);
 }

@@ -5,6 +5,7 @@ import { prepareTrial } from '../trial/trial.ts';
 import type { Trial } from '../trial/trial.ts';
 import { exitCodes, UsageError } from './command.ts';
 import type { Call, ExitCode } from './command.ts';
+import { isFault } from './expected-problem.ts';
 import { startProblem } from './start-problem.ts';
 
 /** `teal serve`: a relay, or without mail_domain a trial of one, until SIGINT or SIGTERM. */
@@ -62,10 +63,8 @@ async function starting<T>(call: Call, settings: Settings, start: () => Promise<
   try {
     return await start();
   } catch (error) {
-    if (!(error instanceof Error) || ourFaults.some((kind) => error instanceof kind)) throw error;
+    if (!(error instanceof Error) || isFault(error)) throw error;
     call.printError(`teal: cannot start: ${startProblem(error, settings.data_dir)}`);
     return undefined;
   }
 }
-
-const ourFaults = [TypeError, ReferenceError, RangeError, SyntaxError];

@@ -1,7 +1,7 @@
 import { DnsMissing } from '../dns/resolver.ts';
 import type { MxResolver } from '../dns/resolver.ts';
 import type { Random } from '../clock.ts';
-import { Stopped, trouble } from './problem.ts';
+import { Stopped, textOf, trouble } from './problem.ts';
 
 /** Hosts of one destination that are tried, the preferred ones first. */
 export const MAX_HOSTS = 8;
@@ -42,8 +42,4 @@ export async function findHosts(
 export function literalAddress(destination: string): string | undefined {
   const inside = /^\[(.*)\]$/.exec(destination)?.[1];
   return inside?.replace(/^ipv6:/i, '');
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

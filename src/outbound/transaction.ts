@@ -1,6 +1,6 @@
 import type { Consignment, RecipientOutcome } from './consignment.ts';
 import { stuffDots } from './dot-stuffing.ts';
-import { refusedBy, Stopped, trouble } from './problem.ts';
+import { refusedBy, Stopped, textOf, trouble } from './problem.ts';
 import type { Reply } from './reply.ts';
 import { Unconfirmed } from './smtp-client.ts';
 import type { SmtpClient } from './smtp-client.ts';
@@ -28,7 +28,7 @@ export async function transact(
       const { problem } = refusedBy(host, error.reply, 'to go on');
       throw new Stopped('deferred', problem, true);
     }
-    const why = error instanceof Error ? error.message : String(error);
+    const why = textOf(error);
     if (error instanceof Unconfirmed) {
       const text = `${host} did not confirm the message, which it may have taken: ${why}`;
       throw new Stopped('deferred', trouble('4.4.2', text, host));

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
-import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { dkimRecords } from '../../src/dkim/keys.ts';
 import { armor, controlPart, dataPart, encryptedPackets, mail } from '../harness/encrypted-mail.ts';
 import { createEventLog } from '../harness/event-log.ts';
@@ -14,6 +12,7 @@ import { startOpenDkim } from '../harness/opendkim.ts';
 import { without } from '../harness/peers.ts';
 import { ORIGINATING, startPostfix } from '../harness/postfix.ts';
 import type { Postfix } from '../harness/postfix.ts';
+import { verifyWithMailauth } from '../harness/mailauth.ts';
 import { verifyWithPython } from '../harness/python-dkim.ts';
 import type { TestRelay } from '../harness/relay.ts';
 import { makeDkimKey, signMessage } from '../harness/signed-mail.ts';
@@ -177,17 +176,7 @@ describe('Postfix with OpenDKIM', { skip }, () => {
     return message.toString('latin1').replace(/^(?:DKIM-Signature:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)+)+/, '');
   }
 
-  async function mailauth(message: Buffer): Promise<string[]> {
-    const { results } = await dkimVerify(Readable.from([message]), {
-      sender: '<>',
-      resolver: async (name: string) => {
-        const record = records[name];
-        if (record === undefined) throw Object.assign(new Error('no key'), { code: 'ENOTFOUND' });
-        return [[record]];
-      },
-    });
-    return results.map(({ status }) => String(status?.result));
-  }
+  const mailauth = (message: Buffer) => verifyWithMailauth(message, records);
 
   describe('Teal sends to it', () => {
     test('a message arrives over TLS, byte for byte, and everybody takes both of its signatures', async (t) => {
