@@ -25,7 +25,10 @@ interface Answer {
 
 /** Every connection to a port of the web: their number is bounded, and so is the time that each has. */
 export interface Connections {
-  /** Takes a place for a connection of `peer`, a network address; without one left the connection is destroyed. It has `HEAD_TIME` to send its first request. */
+  /**
+   * Takes a place for a connection of `peer`, a network address; without one left the connection is destroyed. It has
+   * `HEAD_TIME` to send its first request.
+   */
   admit(socket: Socket, peer: string): Place | undefined;
   /** For `request` of a server whose connections were admitted. `socket` is the admitted one, below TLS. */
   request(socket: Socket, request: unknown, response: Answer): void;
